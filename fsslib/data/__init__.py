@@ -1,0 +1,1 @@
+"""Datasets: layout, manifest, folds, images, transforms and the embedded benchmark."""

@@ -1,0 +1,115 @@
+"""The encoder: a ResNet cut after layer3, last ReLU removed, stride 8, batch norm frozen (4.1)."""
+
+from typing import cast
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from fsslib.errors import FsslibError
+
+BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet50s", "resnet101s")
+"""Names of `build_encoder`; `s` marks the deep stem (three 3x3 convolutions, 64-64-128)."""
+
+STRIDE = 8
+"""Image pixels for one feature location."""
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""ImageNet statistics of RGB in 0 to 1, which every weight file here expects."""
+
+
+class Encoder(nn.Module):
+    """ResNet to layer3 with torchvision's key names.
+
+    Attributes:
+        backbone: one of `BACKBONES`.
+        channels: of the features, 256 (ResNet-18/34) or 1024.
+    """
+
+    def __init__(self, backbone: str) -> None:
+        super().__init__()
+        if backbone not in BACKBONES:
+            raise FsslibError(f"backbone: {backbone!r} is not one of {', '.join(BACKBONES)}")
+        net = getattr(torchvision.models, backbone.rstrip("s"))(weights=None)
+        if backbone.endswith("s"):
+            _deepen_stem(net)
+        _remove_stride(net.layer3)
+        self.backbone = backbone
+        self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
+        self.layer1, self.layer2, self.layer3 = net.layer1, net.layer2, net.layer3
+        self.channels = 256 * int(net.layer3[-1].expansion)
+        self.train(False)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Encoder":
+        """Set the mode; batch norm stays in `eval` whatever is asked (section 4.1)."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encode normalised images: (B, 3, H, W) -> (B, C, ceil(H/8), ceil(W/8))."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        x = self.layer2(self.layer1(x))
+        for block in self.layer3[:-1]:
+            x = block(x)
+        return _without_last_relu(self.layer3[-1], x)
+
+
+def _without_last_relu(block: nn.Module, x: Tensor) -> Tensor:
+    """torchvision's residual block less its final ReLU, so that cosines use the full circle."""
+    if isinstance(block, Bottleneck):
+        out = block.relu(block.bn1(block.conv1(x)))
+        out = block.relu(block.bn2(block.conv2(out)))
+        out = block.bn3(block.conv3(out))
+    else:
+        block = cast(BasicBlock, block)
+        out = block.relu(block.bn1(block.conv1(x)))
+        out = block.bn2(block.conv2(out))
+    identity = x if block.downsample is None else block.downsample(x)
+    return cast(Tensor, out + identity)
+
+
+def _remove_stride(layer: nn.Module) -> None:
+    """Make layer3 keep the resolution: stride 1, 3x3 dilation 1 in the first block, 2 after it."""
+    blocks = cast(nn.Sequential, layer)
+    for number, block in enumerate(blocks):
+        for module in block.modules():
+            if isinstance(module, nn.Conv2d):
+                module.stride = (1, 1)
+                if module.kernel_size == (3, 3) and number > 0:
+                    module.dilation = module.padding = (2, 2)
+
+
+def _deepen_stem(net: nn.Module) -> None:
+    """Replace the 7x7 stem by three 3x3 convolutions, 64-64-128 (key layout of timm)."""
+    net.conv1 = nn.Sequential(
+        nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(64, 64, 3, padding=1, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(64, 128, 3, padding=1, bias=False),
+    )
+    net.bn1 = nn.BatchNorm2d(128)
+    first = cast(nn.Sequential, net.layer1)[0]
+    first.conv1 = nn.Conv2d(128, 64, 1, bias=False)
+    first.downsample[0] = nn.Conv2d(128, 256, 1, bias=False)
+
+
+def normalise(images: Tensor) -> Tensor:
+    """(..., 3, H, W) uint8 or 0-255 float -> float32 with ImageNet's mean 0 and deviation 1."""
+    mean = torch.tensor(MEAN, device=images.device).view(3, 1, 1) * 255
+    std = torch.tensor(STD, device=images.device).view(3, 1, 1) * 255
+    return (images.float() - mean) / std
+
+
+def parameter_count(encoder: nn.Module) -> int:
+    """Number of parameters, frozen batch norm included (last column of tables 1, 2 and 7)."""
+    return sum(p.numel() for p in encoder.parameters())

@@ -1,0 +1,98 @@
+"""Files that are whole or absent: atomic replacement, and HDF5 with a mark that says 'complete'."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from fsslib.errors import FsslibError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success flush it to disk and rename it into place.
+
+    When the block raises, or the process is killed, `path` keeps its former content.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A fixed name: what a killed run left behind is overwritten by the next, never collected.
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        yield temporary
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, content: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Write indented JSON that ends in a newline, keys in the order given, NaN refused."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def read_json(path: Path, remedy: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Read a JSON file; a missing or broken one is an `FsslibError` that ends with `remedy`."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FsslibError(f"{path} does not exist: {remedy}") from None
+    except (ValueError, OSError) as error:
+        raise FsslibError(f"{path} is not readable JSON ({error}): {remedy}") from None
+
+
+@contextmanager
+def create_hdf5(path: Path, kind: str, version: int) -> Iterator[h5py.File]:
+    """Create an HDF5 file atomically; the attribute `complete` is written last.
+
+    Args:
+        path: final name.
+        kind: what the file is, checked by `open_hdf5` (for example `prototypes`).
+        version: of the layout; a reader refuses another one.
+    """
+    with atomic_path(path) as temporary:
+        # libver and untracked times: the same content gives the same bytes.
+        with h5py.File(temporary, "w", libver=("v110", "v110"), track_order=False) as file:
+            file.attrs["kind"] = kind
+            file.attrs["version"] = version
+            yield file
+            file.flush()
+            file.attrs["complete"] = True
+
+
+def open_hdf5(path: Path, kind: str, version: int, remedy: str) -> h5py.File:
+    """Open one of our HDF5 files for reading.
+
+    Raises:
+        FsslibError: missing, not HDF5, truncated, incomplete, another kind or another version;
+            the message ends with `remedy` (what to rerun).
+    """
+    try:
+        file = h5py.File(path, "r")
+    except FileNotFoundError:
+        raise FsslibError(f"{path} does not exist: {remedy}") from None
+    except OSError as error:
+        raise FsslibError(f"{path} is not a readable HDF5 file ({error}): {remedy}") from None
+    try:
+        found, number = file.attrs.get("kind"), file.attrs.get("version")
+        if not file.attrs.get("complete", False):
+            raise FsslibError(f"{path} is incomplete, its writer was interrupted: {remedy}")
+        if found != kind:
+            raise FsslibError(f"{path} holds '{found}', expected '{kind}': {remedy}")
+        if number != version:
+            raise FsslibError(f"{path} has layout {number}, this code reads {version}: {remedy}")
+    except BaseException:
+        file.close()
+        raise
+    return file
