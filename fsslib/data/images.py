@@ -1,5 +1,15 @@
-"""Reading photographs and index masks, the way every stage reads them."""
+"""Reading photographs and index masks, the way every stage reads them.
 
+Every file is taken as a viewer shows it: EXIF orientation is applied to photographs and to masks
+alike. What cannot be read without guessing is refused in one line that names the file.
+"""
+
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +20,77 @@ from fsslib.errors import FsslibError
 
 UInt8 = npt.NDArray[np.uint8]
 
+MAX_PIXELS = 89_478_485
+"""Pillow's own bound: 256 MB of RGB. A larger file is a bomb or no photograph."""
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+_BROKEN = (
+    UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error,
+    KeyError, IndexError, TypeError, OverflowError, MemoryError,
+)  # fmt: skip
+"""What Pillow's readers raise on damaged bytes; anything else would be our bug."""
+
+_TAIL = 65_536
+_TURNED = (5, 6, 7, 8)
+_EXIF_ORIENTATION = 0x0112
+# Pillow scales gray PNGs of fewer than 8 bits to 0..255; an index must not be scaled.
+_GRAY_SCALE = {"L;2": 85, "L;4": 17}
+
+
+@contextmanager
+def _opened(kind: str, path: Path, content: bytes | None = None) -> Iterator[Image.Image]:
+    """Open lazily; any failure inside the block becomes an `FsslibError` that names `path`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # remarks on odd metadata
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path if content is None else io.BytesIO(content)) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise Image.DecompressionBombError(f"{image.width}x{image.height}")
+                yield image
+    except FileNotFoundError:
+        raise FsslibError(f"{kind} {path} does not exist: check data_root") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise FsslibError(
+            f"{kind} {path} has more than {MAX_PIXELS} px, the limit: scale it down"
+        ) from None
+    except UnidentifiedImageError:
+        raise FsslibError(
+            f"{kind} {path} cannot be read (not an image file): replace the file"
+        ) from None
+    except _BROKEN as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FsslibError(f"{kind} {path} cannot be read ({reason}): replace the file") from None
+
+
+def _sixteen_bit(image: Image.Image) -> Image.Image:
+    """Scale 16-bit gray to 8 bits; Pillow's own conversion clips at 255 instead."""
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("32-bit gray values outside 0..65535")
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert any loaded image to sRGB; transparency is shown on white, as viewers do.
+
+    Raises:
+        ValueError: a mode without a defined 8-bit reading (32-bit float).
+    """
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return _sixteen_bit(image).convert("RGB")
+    if image.mode == "F":
+        raise ValueError("32-bit float samples have no defined range")
+    if image.has_transparency_data:
+        canvas = Image.new("RGBA", image.size, "white")
+        canvas.alpha_composite(image.convert("RGBA"))
+        return canvas.convert("RGB")
+    return image.convert("RGB")
+
 
 def read_image(path: Path) -> UInt8:
-    """Read a photograph.
+    """Read a photograph: gray, 16-bit gray, palette, CMYK and RGBA files included.
 
     Returns:
         (H, W, 3) uint8 sRGB, EXIF rotation applied.
@@ -20,35 +98,88 @@ def read_image(path: Path) -> UInt8:
     Raises:
         FsslibError: missing, not an image, truncated or too large; the file is named.
     """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except FileNotFoundError:
-        raise FsslibError(f"image {path} does not exist: check data_root") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise FsslibError(f"image {path} cannot be read ({error}): replace the file") from None
+    with _opened("image", path) as image:
+        image.load()
+        return np.asarray(to_rgb(ImageOps.exif_transpose(image)))
+
+
+def exif_orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8, from what the header says (no pixel is decoded)."""
+    # The base class's method: PngImageFile.getexif decodes the whole image first.
+    value = Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1)
+    return value if value in range(1, 9) else 1
+
+
+def _header_is_enough(image: Image.Image, path: Path) -> bool:
+    """Whether the header tells the displayed size and the file ends as a whole one does."""
+    if image.format not in ("JPEG", "PNG"):
+        return False
+    with path.open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, io.SEEK_END) - _TAIL))
+        tail = stream.read()
+    if image.format == "PNG":
+        return tail[-8:-4] == b"IEND" and b"eXIf" not in tail
+    return b"\xff\xd9" in tail[-64:]
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Size of a photograph as `read_image` returns it, without decoding it where possible.
+
+    A file that does not end as a whole JPEG or PNG does is decoded, and refused when truncated.
+
+    Returns:
+        (H, W) in px, EXIF rotation applied.
+
+    Raises:
+        FsslibError: as `read_image`.
+    """
+    with _opened("image", path) as image:
+        if _header_is_enough(image, path):
+            turned = exif_orientation(image) in _TURNED
+            return (image.width, image.height) if turned else (image.height, image.width)
+    height, width = read_image(path).shape[:2]
+    return height, width
+
+
+def check_decodable(path: Path) -> None:
+    """Decode the photograph at `path`; raise `FsslibError` when it is damaged."""
+    read_image(path)
+
+
+def decode_mask(path: Path, content: bytes | None = None) -> tuple[UInt8, list[int]]:
+    """Decode an index mask from `content`, or from the file when that is None.
+
+    Returns:
+        The (H, W) uint8 values and the palette, 3 ints an entry, empty for a gray mask.
+
+    Raises:
+        FsslibError: as `read_mask`.
+    """
+    with _opened("mask", path, content) as image:
+        if image.mode not in ("P", "L"):
+            raise FsslibError(
+                f"mask {path} has mode {image.mode}, expected an index mask (P or L): "
+                "convert it with 'fss data folder'"
+            )
+        if image.format in ("JPEG", "MPO"):
+            raise FsslibError(
+                f"mask {path} is a JPEG, which alters class ids: save the mask as PNG"
+            )
+        tiles = getattr(image, "tile", [])
+        scale = _GRAY_SCALE.get(str(tiles[0][3]), 1) if tiles else 1
+        image.load()
+        palette = image.getpalette() or [] if image.mode == "P" else []
+        values = np.asarray(ImageOps.exif_transpose(image))
+        return (values if scale == 1 else values // np.uint8(scale)), palette
 
 
 def read_mask(path: Path) -> UInt8:
-    """Read an index mask: palette or 8-bit gray PNG, the pixel value is the class id.
+    """Read an index mask: palette or gray PNG of at most 8 bits, the pixel value is the class id.
 
     Returns:
         (H, W) uint8, 0 background, 255 ignore.
 
     Raises:
-        FsslibError: missing, truncated, or a colour image instead of an index one.
+        FsslibError: missing, truncated, lossy, or a colour image instead of an index one.
     """
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ("P", "L"):
-                raise FsslibError(
-                    f"mask {path} has mode {image.mode}, expected an index mask (P or L): "
-                    "convert it with 'fss data folder'"
-                )
-            image.load()
-            return np.asarray(image)
-    except FileNotFoundError:
-        raise FsslibError(f"mask {path} does not exist: check data_root") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise FsslibError(f"mask {path} cannot be read ({error}): replace the file") from None
+    return decode_mask(path)[0]

@@ -1,0 +1,205 @@
+"""Building a manifest from a VOC-layout folder: every mask read once, every fault named."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from fsslib.data.counting import Measured, load_cache, measure_pairs, save_cache
+from fsslib.data.description import read_description
+from fsslib.data.folds import (
+    BACKGROUND,
+    COCO_CLASSES,
+    IGNORE,
+    MAX_CLASS_ID,
+    PASCAL_CLASSES,
+    contiguous_folds,
+    strided_folds,
+)
+from fsslib.data.layout import Entry, find_layout
+from fsslib.data.manifest import ImageRecord, Manifest
+from fsslib.errors import FsslibError
+
+COCO_FOLDS = {"contiguous": contiguous_folds, "strided": strided_folds}
+
+
+def check_classes(classes: Mapping[int, str], folds: Sequence[Sequence[int]]) -> None:
+    """Raise `FsslibError` unless ids are 1 to 254 and every fold is novel ids beside base ids."""
+    for class_id, name in classes.items():
+        if not 1 <= class_id <= MAX_CLASS_ID:
+            raise FsslibError(
+                f"class {name!r} has id {class_id}, expected 1 to {MAX_CLASS_ID} "
+                "(0 is background, 255 ignore): give it another id"
+            )
+    for index, fold in enumerate(folds):
+        unknown = sorted(set(fold) - set(classes))
+        if unknown:
+            raise FsslibError(f"fold {index} names class {unknown[0]}, which has no name: add it")
+        if not fold or len(set(fold)) == len(classes):
+            raise FsslibError(
+                f"fold {index} has {len(fold)} of {len(classes)} classes, a fold needs at least "
+                "one novel and one base class: list the folds otherwise"
+            )
+
+
+def record_problem(entry: Entry, measured: Measured, classes: Mapping[int, str]) -> str | None:
+    """What is wrong with a measured pair, in one line, or None."""
+    if measured.problem is not None:
+        return measured.problem
+    assert measured.mask is not None
+    assert measured.image_size is not None
+    mask, (height, width) = measured.mask, measured.image_size
+    if (mask.height, mask.width) != (height, width):
+        turned = (mask.height, mask.width) == (width, height)
+        return (
+            f"mask {entry.mask} is {mask.width}x{mask.height} px, its image {entry.image} is "
+            f"{width}x{height} px" + (" with its EXIF rotation applied" if turned else "") + ": "
+            + ("rotate the mask or remove the tag" if turned else "replace one of them")
+        )  # fmt: skip
+    unknown = [v for v in mask.pixels if v not in classes and v not in (BACKGROUND, IGNORE)]
+    if unknown:
+        return (
+            f"mask {entry.mask} holds class id {unknown[0]}, defined are "
+            f"{_ranges(classes)}: name the class or correct the mask"
+        )
+    return None
+
+
+def _ranges(ids: Iterable[int]) -> str:
+    """`1-20` for 1 to 20, `1-3, 7` for 1, 2, 3, 7."""
+    runs: list[list[int]] = []
+    for i in sorted(ids):
+        if runs and i == runs[-1][-1] + 1:
+            runs[-1].append(i)
+        else:
+            runs.append([i])
+    return ", ".join(str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}" for r in runs)
+
+
+def to_record(entry: Entry, measured: Measured) -> ImageRecord:
+    """The manifest's record of a pair without problem."""
+    assert entry.image is not None
+    assert entry.mask is not None
+    assert measured.mask is not None
+    mask = measured.mask
+    return ImageRecord(entry.id, entry.image, entry.mask, mask.height, mask.width, mask.pixels)
+
+
+def scan_voc(
+    root: Path,
+    dataset: str,
+    classes: Mapping[int, str],
+    folds: Sequence[Sequence[int]],
+    folds_rule: str,
+    processes: int = 1,
+    on_progress: Callable[[int], None] | None = None,
+    cache: Path | None = None,
+) -> Manifest:
+    """Build the manifest of a VOC-layout folder.
+
+    Photographs are measured from their headers; masks are decoded once and remembered in `cache`
+    by their content, also when the scan is interrupted.
+
+    Args:
+        root: folder with `JPEGImages`, `SegmentationClass` (or `SegmentationClassAug`) and
+            `ImageSets/{train,val}.txt` (or `ImageSets/Segmentation/`).
+        dataset: name for the manifest.
+        classes: class id (1 to 254) -> name.
+        folds: novel class ids of each fold.
+        folds_rule: how the folds were made.
+        processes: that read masks.
+        on_progress: called with the number of images done so far.
+        cache: file to remember counts in; None remembers nothing.
+
+    Raises:
+        FsslibError: the first problem by id, with the number of the others.
+    """
+    check_classes(classes, folds)
+    layout = find_layout(root)
+    if layout.problems:
+        raise _first(list(layout.problems), root)
+    known = load_cache(cache)
+    fresh = {}
+    pairs = [(root / (e.image or ""), root / (e.mask or "")) for e in layout.entries]
+    problems: list[str] = []
+    records: dict[str, list[ImageRecord]] = {"train": [], "val": []}
+    try:
+        for done, (entry, measured) in enumerate(
+            zip(layout.entries, measure_pairs(pairs, known, processes), strict=True), start=1
+        ):
+            if measured.mask is not None and measured.digest not in known:
+                fresh[measured.digest] = measured.mask
+            problem = record_problem(entry, measured, classes)
+            if problem is not None:
+                problems.append(problem)
+            else:
+                records[entry.split].append(to_record(entry, measured))
+            if on_progress is not None:
+                on_progress(done)
+    finally:
+        if cache is not None and fresh:
+            save_cache(cache, known | fresh)
+    if problems:
+        raise _first(problems, root)
+    return Manifest(
+        dataset=dataset,
+        folds_rule=folds_rule,
+        root=root,
+        classes=dict(classes),
+        folds=tuple(tuple(fold) for fold in folds),
+        train=tuple(records["train"]),
+        val=tuple(records["val"]),
+    )
+
+
+def _first(problems: list[str], root: Path) -> FsslibError:
+    rest = len(problems) - 1
+    more = f" ({rest} more problems: 'fss data check {root}' lists them)" if rest else ""
+    return FsslibError(problems[0] + more)
+
+
+def describe_dataset(
+    dataset: str, root: Path, coco_folds: str = "contiguous"
+) -> tuple[dict[int, str], list[list[int]], str]:
+    """Classes, folds and the rule of the folds of a dataset.
+
+    Args:
+        dataset: `pascal`, `coco` or `folder`.
+        root: its folder; `dataset.json` in it must agree, and is needed for `folder`.
+        coco_folds: `contiguous` (PANet, the paper) or `strided` (HSNet, BAM).
+
+    Raises:
+        FsslibError: unknown dataset or rule, or a folder that holds another dataset.
+    """
+    if dataset not in ("pascal", "coco", "folder"):
+        raise FsslibError(f"dataset {dataset!r} is not one of pascal, coco, folder")
+    found = read_description(root, required=dataset == "folder")
+    if found is not None and found.dataset != dataset:
+        raise FsslibError(
+            f"{root} holds the dataset {found.dataset!r}, not {dataset!r}: "
+            f"set dataset to {found.dataset}"
+        )
+    if dataset == "folder":
+        assert found is not None
+        return dict(found.classes), [list(f) for f in found.folds], found.folds_rule
+    if dataset == "pascal":
+        classes = dict(enumerate(PASCAL_CLASSES, start=1))
+        return classes, contiguous_folds(list(classes)), "contiguous"
+    if coco_folds not in COCO_FOLDS:
+        raise FsslibError(f"coco_folds: {coco_folds!r} is not one of {', '.join(COCO_FOLDS)}")
+    classes = dict(enumerate(COCO_CLASSES, start=1))
+    return classes, COCO_FOLDS[coco_folds](list(classes)), coco_folds
+
+
+def load_dataset(
+    dataset: str,
+    root: Path,
+    processes: int = 1,
+    on_progress: Callable[[int], None] | None = None,
+    cache: Path | None = None,
+    coco_folds: str = "contiguous",
+) -> Manifest:
+    """Build the manifest of a prepared dataset; arguments and errors as its two parts.
+
+    See `describe_dataset` for `dataset`, `root` and `coco_folds`, `scan_voc` for the others.
+    """
+    classes, folds, rule = describe_dataset(dataset, root, coco_folds)
+    return scan_voc(root, dataset, classes, folds, rule, processes, on_progress, cache)
