@@ -1,0 +1,70 @@
+"""From prototypes and query features to labels at the original resolution (eq. 5)."""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fsslib.pooling import upsample
+
+CHUNK_BYTES = 1 << 25
+"""Of score maps at image size treated at once, 32 MB: about 45 VOC images. Fixed, since the size
+of a matrix product decides its rounding, and results must not depend on the memory at hand."""
+
+
+def score_margins(feature: Tensor, foreground: Tensor, background: Tensor, sigma: float) -> Tensor:
+    """By how much each way's score exceeds the background's, at feature size.
+
+    Score is cosine times sigma, the logit of eq. 5. The difference of two cosines with the same
+    feature is one product with the difference of the normalised prototypes.
+
+    Args:
+        feature: (C, h, w) float32 of the query.
+        foreground: (E, ways, C) float32.
+        background: (E, C) float32.
+        sigma: scale of eq. 5, positive.
+
+    Returns:
+        (E, ways, h, w) float32.
+    """
+    direction = F.normalize(foreground, dim=2) - F.normalize(background, dim=1)[:, None]
+    unit = F.normalize(feature.flatten(1), dim=0)
+    margins = (sigma * direction).flatten(0, 1) @ unit
+    return margins.view(*foreground.shape[:2], *feature.shape[1:])
+
+
+def label_chunks(
+    feature: Tensor,
+    foreground: Tensor,
+    background: Tensor,
+    size: tuple[int, int],
+    sigma: float,
+) -> Iterator[Tensor]:
+    """Yield the labels of all episodes of one query, a memory-bounded chunk at a time.
+
+    Margins are upsampled (bilinear, align_corners) to the query's size; bilinear upsampling is
+    linear, so the arg max over upsampled scores is the arg max over 0 and the upsampled margins. A
+    tie goes to the background.
+
+    Args:
+        feature: (C, h, w) float32 of the query.
+        foreground: (E, ways, C) float32.
+        background: (E, C) float32.
+        size: (H, W) of the query in px.
+        sigma: scale of eq. 5.
+
+    Yields:
+        (e, ways, H, W) float32, 1 where the way wins and 0 elsewhere; the e add up to E.
+    """
+    margins = score_margins(feature, foreground, background, sigma)
+    ways = margins.shape[1]
+    step = max(1, CHUNK_BYTES // (4 * ways * size[0] * size[1]))
+    for part in torch.split(margins, step):
+        full = upsample(part, size)
+        if ways == 1:
+            yield full.gt_(0)
+        else:
+            best = full.max(dim=1, keepdim=True)
+            winner = torch.arange(ways, device=full.device).view(1, ways, 1, 1)
+            yield ((best.indices == winner) & (best.values > 0)).float()

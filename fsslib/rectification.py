@@ -1,0 +1,107 @@
+"""Rectifying prototypes before matching: background by eq. 7, foreground by eq. 8 and 9.
+
+Prototypes are mixed as they are, without normalisation: support prototypes, region embeddings and
+the global background are averages of the same layer, and the paper mixes plain vectors.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fsslib.regions import RegionIndex
+
+CHUNK = 64
+"""Supports treated at once: 64 x 10 000 image similarities, 64 x regions of one image. Fixed, so
+that results do not depend on the memory at hand."""
+
+
+def fuse_background(global_background: Tensor, current: Tensor, w: float) -> Tensor:
+    """Fuse the global and the current background prototype (eq. 7).
+
+    Args:
+        global_background: (C,) float32.
+        current: (..., C) float32, mean over an episode's supports.
+        w: weight of the global one, 0 to 1.
+
+    Returns:
+        (..., C) float32.
+    """
+    return w * global_background + (1 - w) * current
+
+
+def rectify_foreground(
+    prototypes: Tensor, support_embeddings: Tensor, index: RegionIndex, top_n: int, beta: float
+) -> Tensor:
+    """Pull each support's foreground prototype towards its most relevant mined regions (eq. 8, 9).
+
+    For each support the `top_n` images are chosen by the cosine of the image embeddings, and in
+    each of them the region that is most similar to the prototype. Images without a region are
+    skipped. mu of eq. 9 is made of cosines clamped at 0: a region that points away from the
+    prototype has no weight (with raw negative cosines the weights would change sign or explode);
+    when no region has weight the prototype stays as it is.
+
+    Args:
+        prototypes: (S, C) float32, one a support.
+        support_embeddings: (S, C) float32, average of each support image's features.
+        index: of the pool, on the same device.
+        top_n: images, at least 1; fewer when the pool is smaller.
+        beta: weight of the regions, 0 to 1.
+
+    Returns:
+        (S, C) float32.
+    """
+    sizes = torch.bincount(index.owner, minlength=len(index.images))
+    usable = sizes.nonzero().flatten()
+    if beta == 0 or len(usable) == 0 or len(prototypes) == 0:
+        return prototypes
+    first = torch.cumsum(sizes, 0) - sizes
+    images = F.normalize(index.images[usable], dim=1)
+    result = []
+    for start in range(0, len(prototypes), CHUNK):
+        rows = slice(start, start + CHUNK)
+        near = (F.normalize(support_embeddings[rows], dim=1) @ images.T).topk(
+            min(top_n, len(usable)), dim=1
+        )
+        chosen = usable[near.indices]
+        best = [
+            _nearest_region(
+                prototypes[rows], index.regions, first[chosen[:, i]], sizes[chosen[:, i]]
+            )
+            for i in range(chosen.shape[1])
+        ]
+        regions = torch.stack([region for region, _ in best], dim=1)
+        cosines = torch.stack([cosine for _, cosine in best], dim=1)
+        result.append(_mix(prototypes[rows], regions, cosines, beta))
+    return torch.cat(result)
+
+
+def _nearest_region(
+    prototypes: Tensor, regions: Tensor, first: Tensor, sizes: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The region of one image a support that is most similar to the support's prototype.
+
+    Args:
+        prototypes: (S, C).
+        regions: (R, C).
+        first: (S,) int64, row of the image's first region.
+        sizes: (S,) int64, number of regions of the image, at least 1.
+
+    Returns:
+        region: (S, C).
+        cosine: (S,).
+    """
+    offsets = torch.arange(int(sizes.max()), device=regions.device)
+    inside = offsets < sizes[:, None]
+    rows = torch.where(inside, first[:, None] + offsets, first[:, None])
+    cosines = F.cosine_similarity(regions[rows], prototypes[:, None], dim=2)
+    best = cosines.masked_fill(~inside, -torch.inf).max(dim=1)
+    return regions[rows.gather(1, best.indices[:, None])[:, 0]], best.values
+
+
+def _mix(prototypes: Tensor, regions: Tensor, cosines: Tensor, beta: float) -> Tensor:
+    """Eq. 8 with mu of eq. 9: (S, C), (S, n, C) and (S, n) -> (S, C)."""
+    weight = cosines.clamp(min=0)
+    total = weight.sum(1, keepdim=True)
+    mu = weight / total.clamp(min=torch.finfo(weight.dtype).tiny)
+    mixed = (1 - beta) * prototypes + beta * torch.einsum("sn,snc->sc", mu, regions)
+    return torch.where(total > 0, mixed, prototypes)

@@ -1,0 +1,113 @@
+"""From counts to the numbers of `metrics.json`: percent, rounded, fixed order of keys, no times."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fsslib.errors import FsslibError
+from fsslib.evaluation import Evaluation
+from fsslib.metrics import Counts, Summary, summarise
+
+DIGITS = 3
+"""Decimals of a percentage: a thousandth of a point is what the oracle tests hold us to."""
+
+
+def fold_metrics(evaluation: Evaluation, names: Mapping[int, str]) -> dict[str, Any]:
+    """Metrics of one fold, the same bytes for the same counts.
+
+    Args:
+        evaluation: of the fold.
+        names: class id -> name, for at least the classes that were counted.
+
+    Returns:
+        `{"shot1": {...}, "shot5": {...}}`, see `shot_metrics`.
+    """
+    return {f"shot{n}": shot_metrics(c, names) for n, c in sorted(evaluation.counts.items())}
+
+
+def shot_metrics(counts: Counts, names: Mapping[int, str]) -> dict[str, Any]:
+    """Metrics of one number of shots.
+
+    Returns:
+        `miou` (mean over seeds of the mean over drawn classes), `miou_std` (sample deviation over
+        seeds), `miou_ci95` (half width of the 95 % t-interval), `fb_iou`, `fb_iou_std`, `classes`
+        (name -> mean over seeds of its IoU), `episodes` (name -> number over all seeds), `seeds`,
+        `miou_seeds` and `fb_iou_seeds` in the seeds' order, `not_drawn` (names of classes without
+        an episode, left out of every mean). IoUs in percent; None where nothing was measured.
+    """
+    miou, fb_iou = counts.miou() * 100, counts.fb_iou() * 100
+    per_class = counts.class_iou() * 100
+    episodes = counts.episodes.sum(axis=0)
+    return {
+        **_spread("miou", summarise(miou)),
+        **_spread("fb_iou", summarise(fb_iou)),
+        "classes": {
+            names[c]: _round(summarise(per_class[:, i]).mean)
+            for i, c in enumerate(counts.class_ids)
+            if episodes[i]
+        },
+        "episodes": {names[c]: int(episodes[i]) for i, c in enumerate(counts.class_ids)},
+        "seeds": list(counts.seeds),
+        "miou_seeds": [_round(v) for v in miou],
+        "fb_iou_seeds": [_round(v) for v in fb_iou],
+        "not_drawn": [names[c] for i, c in enumerate(counts.class_ids) if not episodes[i]],
+    }
+
+
+def overall_metrics(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Average folds: the mean over folds of each seed's mIoU, then mean and spread over seeds.
+
+    Args:
+        folds: fold -> its `fold_metrics`, as read back from its file.
+
+    Returns:
+        The same keys as `shot_metrics`, classes of all folds together, and `folds` (fold -> mIoU).
+
+    Raises:
+        FsslibError: no folds, or folds with different shots or seeds.
+    """
+    if not folds:
+        raise FsslibError("folds: none to average, evaluate at least one")
+    shots = [[key for key in fold if key.startswith("shot")] for fold in folds.values()]
+    if any(keys != shots[0] for keys in shots):
+        raise FsslibError("folds: evaluated with different shots: run 'evaluate' for every fold")
+    return {key: _average({f: m[key] for f, m in sorted(folds.items())}) for key in shots[0]}
+
+
+def _average(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """`overall_metrics` for one number of shots."""
+    parts = list(folds.values())
+    seeds = parts[0]["seeds"]
+    if any(part["seeds"] != seeds for part in parts):
+        raise FsslibError("folds: evaluated with different seeds: run 'evaluate' for every fold")
+    miou = _mean_columns([part["miou_seeds"] for part in parts])
+    fb_iou = _mean_columns([part["fb_iou_seeds"] for part in parts])
+    return {
+        **_spread("miou", summarise(miou)),
+        **_spread("fb_iou", summarise(fb_iou)),
+        "folds": {str(fold): part["miou"] for fold, part in folds.items()},
+        "classes": {name: iou for part in parts for name, iou in part["classes"].items()},
+        "episodes": {name: n for part in parts for name, n in part["episodes"].items()},
+        "seeds": list(seeds),
+        "miou_seeds": [_round(v) for v in miou],
+        "fb_iou_seeds": [_round(v) for v in fb_iou],
+        "not_drawn": [name for part in parts for name in part["not_drawn"]],
+    }
+
+
+def _mean_columns(rows: Sequence[Sequence[float | None]]) -> list[float]:
+    """Mean over folds of each seed; NaN for a seed that some fold could not measure."""
+    columns = zip(*rows, strict=True)
+    return [sum(float("nan") if v is None else v for v in column) / len(rows) for column in columns]
+
+
+def _spread(name: str, summary: Summary) -> dict[str, float | None]:
+    return {
+        name: _round(summary.mean),
+        f"{name}_std": _round(summary.std),
+        f"{name}_ci95": _round(summary.ci95),
+    }
+
+
+def _round(value: float | None) -> float | None:
+    """Round to `DIGITS`; None and NaN (nothing measured) become None, which JSON can hold."""
+    return None if value is None or value != value else round(float(value), DIGITS)
