@@ -122,28 +122,61 @@ def _header_is_enough(image: Image.Image, path: Path) -> bool:
     return b"\xff\xd9" in tail[-64:]
 
 
-def image_size(path: Path) -> tuple[int, int]:
+def size_and_orientation(path: Path) -> tuple[int, int, int]:
     """Size of a photograph as `read_image` returns it, without decoding it where possible.
 
     A file that does not end as a whole JPEG or PNG does is decoded, and refused when truncated.
 
     Returns:
-        (H, W) in px, EXIF rotation applied.
+        H and W in px with the EXIF rotation applied, and that orientation (1 upright, 5 to 8
+        swap height and width).
 
     Raises:
         FsslibError: as `read_image`.
     """
     with _opened("image", path) as image:
+        orientation = exif_orientation(image)
         if _header_is_enough(image, path):
-            turned = exif_orientation(image) in _TURNED
-            return (image.width, image.height) if turned else (image.height, image.width)
-    height, width = read_image(path).shape[:2]
-    return height, width
+            turned = orientation in _TURNED
+            height, width = image.height, image.width
+            return (width, height, orientation) if turned else (height, width, orientation)
+        image.load()
+        orientation = exif_orientation(image)
+        shown = ImageOps.exif_transpose(image)
+        to_rgb(shown)
+        return shown.height, shown.width, orientation
 
 
-def check_decodable(path: Path) -> None:
-    """Decode the photograph at `path`; raise `FsslibError` when it is damaged."""
-    read_image(path)
+def image_size(path: Path) -> tuple[int, int]:
+    """(H, W) of `size_and_orientation`."""
+    return size_and_orientation(path)[:2]
+
+
+def turn(values: UInt8, orientation: int) -> UInt8:
+    """Apply an EXIF orientation (1 to 8) to an (H, W) array, as a viewer does."""
+    if orientation >= 5:
+        values = values.T
+    rows = -1 if orientation in (3, 4, 7, 8) else 1
+    columns = -1 if orientation in (2, 3, 6, 7) else 1
+    return np.ascontiguousarray(values[::rows, ::columns])
+
+
+@contextmanager
+def open_mask(path: Path, content: bytes | None = None) -> Iterator[Image.Image]:
+    """Open a mask of any lossless kind; failures are `FsslibError`s that name `path`."""
+    with _opened("mask", path, content) as image:
+        if image.format in ("JPEG", "MPO"):
+            raise FsslibError(f"mask {path} is a JPEG, which alters class ids: save it as PNG")
+        yield image
+
+
+def index_values(image: Image.Image) -> UInt8:
+    """Values of a P or L image, EXIF orientation applied, gray of 2 or 4 bits not scaled."""
+    tiles = getattr(image, "tile", [])
+    scale = _GRAY_SCALE.get(str(tiles[0][3]), 1) if tiles else 1
+    image.load()
+    values = np.asarray(ImageOps.exif_transpose(image))
+    return values if scale == 1 else values // np.uint8(scale)
 
 
 def decode_mask(path: Path, content: bytes | None = None) -> tuple[UInt8, list[int]]:
@@ -155,22 +188,14 @@ def decode_mask(path: Path, content: bytes | None = None) -> tuple[UInt8, list[i
     Raises:
         FsslibError: as `read_mask`.
     """
-    with _opened("mask", path, content) as image:
+    with open_mask(path, content) as image:
         if image.mode not in ("P", "L"):
             raise FsslibError(
                 f"mask {path} has mode {image.mode}, expected an index mask (P or L): "
                 "convert it with 'fss data folder'"
             )
-        if image.format in ("JPEG", "MPO"):
-            raise FsslibError(
-                f"mask {path} is a JPEG, which alters class ids: save the mask as PNG"
-            )
-        tiles = getattr(image, "tile", [])
-        scale = _GRAY_SCALE.get(str(tiles[0][3]), 1) if tiles else 1
-        image.load()
-        palette = image.getpalette() or [] if image.mode == "P" else []
-        values = np.asarray(ImageOps.exif_transpose(image))
-        return (values if scale == 1 else values // np.uint8(scale)), palette
+        values = index_values(image)
+        return values, image.getpalette() or [] if image.mode == "P" else []
 
 
 def read_mask(path: Path) -> UInt8:

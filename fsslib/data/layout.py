@@ -55,20 +55,27 @@ class Layout:
 
 
 def read_list(path: Path) -> tuple[list[str], list[str]]:
-    """Read a list of image ids, one a line; CRLF, a UTF-8 mark and blank last lines are accepted.
+    """Read a list of image ids; as `parse_list`, and a missing file is an `FsslibError`."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise FsslibError(f"{path} does not exist: write one image id a line into it") from None
+    except OSError as error:
+        raise FsslibError(f"{path} cannot be read ({error.strerror}): replace the file") from None
+    return parse_list(content, str(path))
+
+
+def parse_list(content: bytes, path: str) -> tuple[list[str], list[str]]:
+    """Parse image ids, one a line; CRLF, a UTF-8 mark and blank last lines are accepted.
 
     Returns:
         The good ids in file order and one line for every problem.
 
     Raises:
-        FsslibError: the file is missing or not UTF-8.
+        FsslibError: not UTF-8.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise FsslibError(f"{path} does not exist: write one image id a line into it") from None
-    except OSError as error:
-        raise FsslibError(f"{path} cannot be read ({error.strerror}): replace the file") from None
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FsslibError(
             f"{path} is not UTF-8 (byte {error.start}): save the list as UTF-8 text"

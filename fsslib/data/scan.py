@@ -106,7 +106,7 @@ def scan_voc(
         folds: novel class ids of each fold.
         folds_rule: how the folds were made.
         processes: that read masks.
-        on_progress: called with the number of images done so far.
+        on_progress: called with 1 after every image (`layout.count_listed` tells how many come).
         cache: file to remember counts in; None remembers nothing.
 
     Raises:
@@ -122,9 +122,8 @@ def scan_voc(
     problems: list[str] = []
     records: dict[str, list[ImageRecord]] = {"train": [], "val": []}
     try:
-        for done, (entry, measured) in enumerate(
-            zip(layout.entries, measure_pairs(pairs, known, processes), strict=True), start=1
-        ):
+        measurements = measure_pairs(pairs, known, processes)
+        for entry, measured in zip(layout.entries, measurements, strict=True):
             if measured.mask is not None and measured.digest not in known:
                 fresh[measured.digest] = measured.mask
             problem = record_problem(entry, measured, classes)
@@ -133,7 +132,7 @@ def scan_voc(
             else:
                 records[entry.split].append(to_record(entry, measured))
             if on_progress is not None:
-                on_progress(done)
+                on_progress(1)
     finally:
         if cache is not None and fresh:
             save_cache(cache, known | fresh)
