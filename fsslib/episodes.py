@@ -122,7 +122,8 @@ def draw_episodes(
     if protocol not in PROTOCOLS:
         raise FsslibError(f"protocol: {protocol!r} is not one of {', '.join(PROTOCOLS)}")
     least = MIN_PIXELS[protocol] if min_pixels is None else min_pixels
-    for word, value in (("episodes", count), ("shots", shots), ("ways", ways), ("min_px", least)):
+    numbers = {"episodes": count, "shots": shots, "ways": ways, "min_pixels": least}
+    for word, value in numbers.items():
         if value < 1:
             raise FsslibError(f"{word}: {value} must be at least 1")
     for seed in seeds:
