@@ -1,0 +1,1 @@
+"""The painter of the embedded benchmark: curves, patterns, figures, backdrops, scenes."""

@@ -1,0 +1,36 @@
+"""Classes of the pretraining pictures: other silhouettes, each in three coats."""
+
+from fsslib.data.rendering import others
+from fsslib.data.rendering.classes import Kind
+from fsslib.data.rendering.colours import EARTH, VIVID, Coat
+from fsslib.data.rendering.patterns import PATTERNS
+
+ANY = (*VIVID, *EARTH)
+
+FIGURES = (
+    others.fish, others.turtle, others.snail, others.snake, others.whale, others.jellyfish,
+    others.rocket, others.house, others.umbrella, others.cup, others.apple, others.starfish,
+    others.icecream, others.hat, others.guitar, others.crown, others.windmill, others.crab,
+)  # fmt: skip
+"""Silhouettes; none is used by `classes.KINDS`."""
+
+
+def _kinds() -> tuple[Kind, ...]:
+    """Each figure in three patterns, dealt so that all patterns meet several silhouettes."""
+    names = list(PATTERNS)
+    kinds = []
+    for i, figure in enumerate(FIGURES):
+        for j in range(3):
+            pattern = names[(i + j * 3) % len(names)]
+            coats = {
+                "main": Coat((pattern,), ANY, ANY, 0.26, 45.0 * (i % 4)),
+                "second": Coat(tuple(names), ANY, ANY, 0.22),
+                "flame": Coat(("plain",), ("orange", "red"), ("yellow",)),
+                "cone": Coat(("checker", "bricks"), ("tan", "orange"), ("brown",), 0.16),
+            }
+            kinds.append(Kind(f"{pattern} {figure.__name__}", figure, coats))
+    return tuple(kinds)
+
+
+PRETRAINING_KINDS: tuple[Kind, ...] = _kinds()
+"""Silhouette x pattern, disjoint from the twenty classes of the benchmark."""

@@ -1,0 +1,161 @@
+"""The embedded benchmark: rendered scenes of twenty classes, made from a seed with no download."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from fsslib.data.folds import contiguous_folds
+from fsslib.data.manifest import ImageRecord, Manifest
+from fsslib.data.rendering.classes import KINDS
+from fsslib.data.rendering.compose import (
+    OVERSAMPLING,
+    add_clutter,
+    add_object,
+    develop,
+    index_mask,
+    new_canvas,
+    place,
+)
+from fsslib.data.rendering.curves import Rng
+
+CLASSES: tuple[str, ...] = tuple(kind.name for kind in KINDS)
+"""Names of the class ids 1 to 20; every five make a fold."""
+
+SPLITS = ("train", "val")
+UInt8 = npt.NDArray[np.uint8]
+
+
+def voc_palette() -> list[int]:
+    """Colours of VOC's index masks, 256 x RGB: the bits of the id, dealt to the channels in turn."""
+    colours = []
+    for index in range(256):
+        for channel in range(3):
+            bits = (index >> (3 * k + channel) & 1 for k in range(3))
+            colours.append(sum(bit << (7 - k) for k, bit in enumerate(bits)))
+    return colours
+
+
+def scene_size(rng: Rng, size: int) -> tuple[int, int]:
+    """Height and width: one side is `size`, the other up to 15 % shorter."""
+    short = round(size * rng.uniform(0.85, 1.0))
+    return (size, short) if rng.random() < 0.4 else (short, size)
+
+
+def draw_classes(rng: Rng, index: int) -> list[int]:
+    """Class ids of one scene: the first goes round by `index`, two to five objects in all."""
+    count = int(rng.choice([2, 3, 4, 5], p=[0.15, 0.35, 0.3, 0.2]))
+    first = index % len(CLASSES)
+    others = rng.permutation([c for c in range(len(CLASSES)) if c != first])[: count - 1]
+    ids = [first + 1, *(int(c) + 1 for c in others)]
+    if rng.random() < 0.15:
+        ids[-1] = ids[0]
+    return ids
+
+
+def render_scene(seed: int, split: str, index: int, size: int) -> tuple[UInt8, UInt8]:
+    """Render one scene; a function of its arguments alone.
+
+    Args:
+        seed: of the whole dataset.
+        split: `train` or `val`.
+        index: number of the scene within the split.
+        size: longer side in px.
+
+    Returns:
+        image: (H, W, 3) uint8 sRGB.
+        mask: (H, W) uint8 class ids, 0 background, 255 a thin ring around objects.
+    """
+    rng = np.random.default_rng([seed, SPLITS.index(split), index])
+    height, width = scene_size(rng, size)
+    painted = (height * OVERSAMPLING, width * OVERSAMPLING)
+    canvas = new_canvas(rng, (height, width))
+    add_clutter(canvas, rng, int(rng.integers(2, 7)), (0.04, 0.16))
+    poses = []
+    ids = draw_classes(rng, index)
+    spread = rng.uniform(0.9, 1.1) * (1.0 - 0.07 * (len(ids) - 2))
+    for number in range(len(ids)):
+        share = rng.uniform(0.3, 0.42) if number == 0 else rng.uniform(0.23, 0.34)
+        poses.append(place(rng, poses, spread * share * min(painted), painted))
+    for number in np.argsort([pose.y + 0.5 * pose.scale for pose in poses]).tolist():
+        add_object(canvas, rng, KINDS[ids[number] - 1], ids[number], poses[number])
+    if rng.random() < 0.4:
+        add_clutter(canvas, rng, 1, (0.04, 0.12))
+    return develop(canvas, rng), index_mask(canvas)
+
+
+@dataclass(frozen=True)
+class _Job:
+    root: Path
+    split: str
+    index: int
+    size: int
+    seed: int
+
+
+def _write(job: _Job) -> ImageRecord:
+    image, mask = render_scene(job.seed, job.split, job.index, job.size)
+    name = f"{job.split}_{job.index:05d}"
+    photo, target = f"JPEGImages/{name}.jpg", f"SegmentationClass/{name}.png"
+    quality = int(np.random.default_rng([job.seed, 9, job.index]).integers(78, 95))
+    Image.fromarray(image).save(job.root / photo, quality=quality)
+    indexed = Image.fromarray(mask)
+    indexed.putpalette(voc_palette())
+    indexed.save(job.root / target)
+    values, counts = np.unique(mask, return_counts=True)
+    pixels = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    return ImageRecord(name, photo, target, mask.shape[0], mask.shape[1], pixels)
+
+
+def _run(jobs: list[_Job], processes: int) -> Iterator[ImageRecord]:
+    if processes <= 1:
+        yield from map(_write, jobs)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_write, jobs, chunksize=8)
+
+
+def make_scenes(
+    root: Path,
+    train: int = 600,
+    val: int = 200,
+    size: int = 160,
+    seed: int = 0,
+    on_progress: Callable[[int], None] | None = None,
+    processes: int = 1,
+) -> Manifest:
+    """Render the benchmark in VOC layout.
+
+    Args:
+        root: folder to fill with `JPEGImages`, `SegmentationClass` and `ImageSets`.
+        train: number of training scenes.
+        val: number of validation scenes.
+        size: longer side in px.
+        seed: the pictures are a function of it alone, whatever `processes`.
+        on_progress: called with the number of scenes done so far.
+        processes: how many render side by side; above 1 the caller's `__main__` must be importable.
+
+    Returns:
+        The manifest, its root `root`.
+    """
+    for folder in ("JPEGImages", "SegmentationClass", "ImageSets"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    numbers = {"train": train, "val": val}
+    jobs = [_Job(root, split, i, size, seed) for split in SPLITS for i in range(numbers[split])]
+    records: list[ImageRecord] = []
+    for record in _run(jobs, processes):
+        records.append(record)
+        if on_progress is not None:
+            on_progress(len(records))
+    parts = {"train": tuple(records[:train]), "val": tuple(records[train:])}
+    for split in SPLITS:
+        lines = "".join(f"{record.id}\n" for record in parts[split])
+        (root / "ImageSets" / f"{split}.txt").write_text(lines, encoding="utf-8")
+    classes = dict(enumerate(CLASSES, start=1))
+    folds = tuple(tuple(fold) for fold in contiguous_folds(list(classes)))
+    return Manifest("procedural", "contiguous", root, classes, folds, parts["train"], parts["val"])
