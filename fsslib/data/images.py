@@ -10,6 +10,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,41 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def exif_orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8, from what the header says (no pixel is decoded)."""
+    # The base class's method: PngImageFile.getexif decodes the whole image first.
+    value = Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1)
+    return value if value in range(1, 9) else 1
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A decoded photograph.
+
+    Attributes:
+        values: (H, W, 3) uint8 sRGB, EXIF rotation applied.
+        kind: format and mode of the file, as `JPEG RGB`.
+        orientation: EXIF orientation that was applied, 1 upright.
+    """
+
+    values: UInt8
+    kind: str
+    orientation: int
+
+
+def decode_photograph(path: Path, content: bytes | None = None) -> Photograph:
+    """Decode a photograph from `content`, or from the file when that is None.
+
+    Raises:
+        FsslibError: as `read_image`.
+    """
+    with _opened("image", path, content) as image:
+        kind, orientation = f"{image.format} {image.mode}", exif_orientation(image)
+        image.load()
+        orientation = max(orientation, exif_orientation(image))  # PNG may tell after its pixels
+        return Photograph(np.asarray(to_rgb(ImageOps.exif_transpose(image))), kind, orientation)
+
+
 def read_image(path: Path) -> UInt8:
     """Read a photograph: gray, 16-bit gray, palette, CMYK and RGBA files included.
 
@@ -98,16 +134,7 @@ def read_image(path: Path) -> UInt8:
     Raises:
         FsslibError: missing, not an image, truncated or too large; the file is named.
     """
-    with _opened("image", path) as image:
-        image.load()
-        return np.asarray(to_rgb(ImageOps.exif_transpose(image)))
-
-
-def exif_orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8, from what the header says (no pixel is decoded)."""
-    # The base class's method: PngImageFile.getexif decodes the whole image first.
-    value = Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1)
-    return value if value in range(1, 9) else 1
+    return decode_photograph(path).values
 
 
 def _header_is_enough(image: Image.Image, path: Path) -> bool:

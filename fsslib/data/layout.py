@@ -170,16 +170,21 @@ def find_layout(root: Path) -> Layout:
     """Find the photographs, masks and lists under `root` without opening an image.
 
     Raises:
-        FsslibError: a folder or list is missing, or a list is not UTF-8.
+        FsslibError: a folder is missing.
     """
     masks = find_masks(root)
     images = index_folder(root / IMAGE_FOLDER, PHOTO_SUFFIXES)
     pngs = index_folder(root / masks, (".png",))
-    lists = {split: find_list(root, split, masks) for split in SPLITS}
+    lists: dict[str, Path] = {}
     entries: list[Entry] = []
     problems: list[str] = []
-    for split, path in lists.items():
-        ids, wrong = read_list(path)
+    for split in SPLITS:
+        try:
+            path = lists[split] = find_list(root, split, masks)
+            ids, wrong = read_list(path)
+        except FsslibError as error:
+            problems.append(str(error))
+            continue
         problems += wrong
         for image_id in sorted(ids):
             image, image_problem = _match(IMAGE_FOLDER, images, image_id, path.name)

@@ -36,6 +36,9 @@ OFFICIAL = {"train": 10_582, "val": 1_449}
 """Images of the merged lists."""
 
 OFFICIAL_VOC_TRAIN = 1_464
+VOC_MASKS, SBD_MASKS = 2_913, 11_355
+"""In the official archives; progress is shown against them."""
+
 OFFICIAL_PAIRS = (365, 467, 734, 357)
 """(image, class) pairs of val with at least `MIN_PIXELS` px of a novel class, per fold."""
 
@@ -124,7 +127,7 @@ def _read_voc(voc: Path, staging: Path, report: Progress) -> tuple[dict[str, lis
         if not is_done(target):
             put(target, member.read())
         masks.add(target.stem)
-        report("VOC masks", len(masks), None)
+        report("VOC masks", len(masks), VOC_MASKS)
     _check_voc(voc, lists, masks)
     return lists, masks
 
@@ -156,7 +159,7 @@ def _read_sbd(sbd: Path, staging: Path, taken: set[str], report: Progress) -> se
         target = staging / MASK_FOLDER / f"{image_id}.png"
         if image_id not in taken and not is_done(target):
             put(target, encode_mask(decode_sbd(member.read(), f"{sbd}:{member.name}")))
-        report("SBD masks", len(ids), None)
+        report("SBD masks", len(ids), SBD_MASKS)
     if not ids:
         raise FsslibError(
             f"{sbd} has no cls/*.mat: give the archive benchmark.tgz or its unpacked folder"

@@ -40,27 +40,40 @@ def check_classes(classes: Mapping[int, str], folds: Sequence[Sequence[int]]) ->
             )
 
 
+def size_problem(entry: Entry, measured: Measured) -> str | None:
+    """Whether photograph and mask differ in size, in one line, or None."""
+    if measured.mask is None or measured.image_size is None:
+        return None
+    mask, (height, width) = measured.mask, measured.image_size
+    if (mask.height, mask.width) == (height, width):
+        return None
+    sizes = (
+        f"mask {entry.mask} is {mask.width}x{mask.height} px, its image {entry.image} is "
+        f"{width}x{height} px"
+    )
+    if (mask.height, mask.width) == (width, height):
+        return f"{sizes} with any EXIF rotation applied: rotate the mask or remove the EXIF tag"
+    return f"{sizes}: replace one of them"
+
+
+def class_problem(entry: Entry, measured: Measured, classes: Mapping[int, str]) -> str | None:
+    """Whether a mask holds undefined class ids, in one line, or None."""
+    values = measured.mask.pixels if measured.mask is not None else {}
+    unknown = [v for v in values if v not in classes and v not in (BACKGROUND, IGNORE)]
+    if not unknown:
+        return None
+    ids = f"class id {unknown[0]}" if len(unknown) == 1 else f"class ids {_ranges(unknown)}"
+    return (
+        f"mask {entry.mask} holds {ids}, defined are {_ranges(classes)}: name the class or "
+        "correct the mask"
+    )
+
+
 def record_problem(entry: Entry, measured: Measured, classes: Mapping[int, str]) -> str | None:
     """What is wrong with a measured pair, in one line, or None."""
     if measured.problem is not None:
         return measured.problem
-    assert measured.mask is not None
-    assert measured.image_size is not None
-    mask, (height, width) = measured.mask, measured.image_size
-    if (mask.height, mask.width) != (height, width):
-        turned = (mask.height, mask.width) == (width, height)
-        return (
-            f"mask {entry.mask} is {mask.width}x{mask.height} px, its image {entry.image} is "
-            f"{width}x{height} px" + (" with its EXIF rotation applied" if turned else "") + ": "
-            + ("rotate the mask or remove the tag" if turned else "replace one of them")
-        )  # fmt: skip
-    unknown = [v for v in mask.pixels if v not in classes and v not in (BACKGROUND, IGNORE)]
-    if unknown:
-        return (
-            f"mask {entry.mask} holds class id {unknown[0]}, defined are "
-            f"{_ranges(classes)}: name the class or correct the mask"
-        )
-    return None
+    return size_problem(entry, measured) or class_problem(entry, measured, classes)
 
 
 def _ranges(ids: Iterable[int]) -> str:
