@@ -27,6 +27,14 @@ class Encoder(nn.Module):
         channels: of the features, 256 (ResNet-18/34) or 1024.
     """
 
+    conv1: nn.Module
+    bn1: nn.Module
+    relu: nn.Module
+    maxpool: nn.Module
+    layer1: nn.Module
+    layer2: nn.Module
+    layer3: nn.Sequential
+
     def __init__(self, backbone: str) -> None:
         super().__init__()
         if backbone not in BACKBONES:
@@ -36,9 +44,11 @@ class Encoder(nn.Module):
             _deepen_stem(net)
         _remove_stride(net.layer3)
         self.backbone = backbone
-        self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
-        self.layer1, self.layer2, self.layer3 = net.layer1, net.layer2, net.layer3
-        self.channels = 256 * int(net.layer3[-1].expansion)
+        self.conv1, self.bn1 = cast(nn.Module, net.conv1), cast(nn.Module, net.bn1)
+        self.relu, self.maxpool = cast(nn.Module, net.relu), cast(nn.Module, net.maxpool)
+        self.layer1, self.layer2 = cast(nn.Module, net.layer1), cast(nn.Module, net.layer2)
+        self.layer3 = cast(nn.Sequential, net.layer3)
+        self.channels = 1024 if isinstance(self.layer3[-1], Bottleneck) else 256
         self.train(False)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -98,9 +108,9 @@ def _deepen_stem(net: nn.Module) -> None:
         nn.Conv2d(64, 128, 3, padding=1, bias=False),
     )
     net.bn1 = nn.BatchNorm2d(128)
-    first = cast(nn.Sequential, net.layer1)[0]
+    first = cast(Bottleneck, cast(nn.Sequential, net.layer1)[0])
     first.conv1 = nn.Conv2d(128, 64, 1, bias=False)
-    first.downsample[0] = nn.Conv2d(128, 256, 1, bias=False)
+    cast(nn.Sequential, first.downsample)[0] = nn.Conv2d(128, 256, 1, bias=False)
 
 
 def normalise(images: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -20,3 +21,9 @@ class RegionIndex:
     images: Tensor
     regions: Tensor
     owner: Tensor
+
+    def to(self, device: torch.device) -> "RegionIndex":
+        """The same index on another device."""
+        return RegionIndex(
+            self.image_ids, self.images.to(device), self.regions.to(device), self.owner.to(device)
+        )

@@ -1,0 +1,44 @@
+# Two commands: `make repro` (everything to a table of results) and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test lint types unit deps clean
+
+help:  ## Say what there is to make
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP)  ## Make the environment in .venv
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -e '.[dev]'
+	touch $(STAMP)
+
+repro: $(STAMP)  ## Run the whole pipeline and print the table of results
+	dvc repro
+	@cat results/table.md
+
+test: $(STAMP) lint types unit  ## Lint, types and all tests
+
+lint: $(STAMP)
+	ruff check .
+	ruff format --check .
+	python -m stages.closure
+
+types: $(STAMP)
+	mypy
+
+unit: $(STAMP)
+	python -m pytest
+
+deps: $(STAMP)  ## Bring dvc.yaml in step with imports and params models
+	python -m stages.closure --write
+
+clean:  ## Remove the environment and unfinished work, nothing that was computed
+	rm -rf $(VENV) .scratch

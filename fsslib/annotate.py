@@ -1,0 +1,104 @@
+"""Dense pseudo-masks by nearest representative prototype (eq. 3), kept in zips of PNGs."""
+
+import io
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from fsslib.data.images import UInt8
+from fsslib.data.palette import voc_palette
+from fsslib.errors import FsslibError
+from fsslib.pooling import upsample
+from fsslib.shards import shard_files
+from fsslib.storage import atomic_path
+
+REMEDY = "run the stage 'annotate' again"
+DATE = (1980, 1, 1, 0, 0, 0)
+"""Time stamp of every zip entry: the same masks give the same bytes."""
+
+
+def pseudo_mask(feature: Tensor, prototypes: Tensor, size: tuple[int, int]) -> UInt8:
+    """Label each pixel with the most similar representative prototype (eq. 3).
+
+    Args:
+        feature: (C, h, w) float32.
+        prototypes: (K + 1, C) float32, row 0 the background.
+        size: (H, W) of the image in px.
+
+    Returns:
+        (H, W) uint8 in 0 to K. Cosines are upsampled (bilinear, align_corners), then compared.
+    """
+    unit = normalize(feature.flatten(1), dim=0)
+    cosine = normalize(prototypes, dim=1) @ unit
+    scores = upsample(cosine.view(-1, *feature.shape[1:]), size)
+    return scores.argmax(dim=0).to(torch.uint8).cpu().numpy()
+
+
+def encode_png(mask: UInt8) -> bytes:
+    """An index image with the VOC palette as PNG."""
+    image = Image.fromarray(mask, "L")
+    image.putpalette(voc_palette())
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def write_masks(path: Path, masks: Sequence[tuple[str, UInt8]]) -> None:
+    """Write one zip of PNGs atomically; entries are stored, since PNG is already compressed."""
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for image_id, mask in masks:
+            entry = zipfile.ZipInfo(f"{image_id}.png", DATE)
+            archive.writestr(entry, encode_png(mask))
+
+
+class PseudoMasks:
+    """Reader of a folder of zips; each process opens them for itself, at first use."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = shard_files(folder, ".zip")
+        if not self._files:
+            raise FsslibError(f"{folder} holds no pseudo-masks: {REMEDY}")
+        self._where = {}
+        for number, path in enumerate(self._files):
+            for name in self._open(path).namelist():
+                self._where[name.removesuffix(".png")] = number
+        self._archives: dict[int, zipfile.ZipFile] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_archives": {}}
+
+    def ids(self) -> list[str]:
+        """Image ids in stored order."""
+        return list(self._where)
+
+    def read(self, image_id: str) -> UInt8:
+        """Read one mask: (H, W) uint8.
+
+        Raises:
+            FsslibError: unknown id or damaged archive.
+        """
+        if image_id not in self._where:
+            raise FsslibError(f"image {image_id} has no pseudo-mask: {REMEDY}")
+        number = self._where[image_id]
+        if number not in self._archives:
+            self._archives[number] = self._open(self._files[number])
+        try:
+            content = self._archives[number].read(f"{image_id}.png")
+            with Image.open(io.BytesIO(content)) as image:
+                return np.asarray(image)
+        except (zipfile.BadZipFile, zlib.error, UnidentifiedImageError, OSError) as error:
+            raise FsslibError(f"{self._files[number]} is damaged ({error}): {REMEDY}") from None
+
+    @staticmethod
+    def _open(path: Path) -> zipfile.ZipFile:
+        try:
+            return zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise FsslibError(f"{path} is damaged ({error}): {REMEDY}") from None

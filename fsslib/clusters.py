@@ -1,0 +1,136 @@
+"""Representative sub-clusters: K foreground centres and one background prototype (3.3.1)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.metrics import silhouette_score
+from threadpoolctl import threadpool_limits
+
+from fsslib.errors import FsslibError
+from fsslib.prototypes import FoldPrototypes
+from fsslib.storage import create_hdf5, open_hdf5
+
+KIND, VERSION = "clusters", 1
+REMEDY = "run the stage 'cluster' again"
+FULL_LIMIT = 100_000
+"""Prototypes up to which `auto` runs the full K-Means."""
+SILHOUETTE_SAMPLE = 2000
+
+Algorithm = Literal["auto", "full", "minibatch"]
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """P_rep of a fold.
+
+    Attributes:
+        prototypes: (K + 1, C) float32; row 0 is the background p_bg, row i sub-cluster i, largest
+            first.
+        assignment: (n_fg,) int64, sub-cluster 1 to K of every foreground prototype.
+        inertia: sum of squared distances to the centres.
+        silhouette: of a sample, -1 to 1; 0 when K is 1 or every sample is alone.
+    """
+
+    prototypes: NDArray[np.float32]
+    assignment: NDArray[np.int64]
+    inertia: float
+    silhouette: float
+
+    @property
+    def k(self) -> int:
+        """Number of sub-clusters."""
+        return len(self.prototypes) - 1
+
+
+def cluster_prototypes(
+    prototypes: FoldPrototypes, k: int, seed: int, algorithm: Algorithm = "auto"
+) -> Clusters:
+    """Run K-Means on P_fg and average P_bg; the same bytes for any number of threads.
+
+    Args:
+        prototypes: of the fold.
+        k: number of sub-clusters.
+        seed: of the initialisation.
+        algorithm: `auto` takes mini-batches beyond `FULL_LIMIT` prototypes.
+
+    Raises:
+        FsslibError: fewer distinct foreground prototypes than `k`, or no background prototype.
+    """
+    samples = np.ascontiguousarray(prototypes.foreground, np.float32)
+    distinct = len(np.unique(samples, axis=0)) if len(samples) < 10 * k else len(samples)
+    if distinct < k:
+        raise FsslibError(
+            f"k={k} needs at least {k} foreground prototypes, found {distinct}: "
+            "lower k or add images"
+        )
+    if not len(prototypes.background):
+        raise FsslibError("no labelled image has background pixels: check the masks")
+    full = algorithm == "full" or (algorithm == "auto" and len(samples) <= FULL_LIMIT)
+    estimator = KMeans if full else MiniBatchKMeans
+    # One thread: the order of K-Means' partial sums follows the number of threads.
+    with threadpool_limits(limits=1):
+        model = estimator(n_clusters=k, n_init=10, random_state=seed).fit(samples)
+        quality = _silhouette(samples, model.labels_, seed)
+    order = np.argsort(-np.bincount(model.labels_, minlength=k), kind="stable")
+    rank = np.empty(k, np.int64)
+    rank[order] = np.arange(1, k + 1)
+    background = prototypes.background.mean(axis=0, dtype=np.float64)
+    representatives = np.vstack([background[None], model.cluster_centers_[order]])
+    return Clusters(
+        representatives.astype(np.float32), rank[model.labels_], float(model.inertia_), quality
+    )
+
+
+def _silhouette(samples: NDArray[np.float32], labels: NDArray[np.int32], seed: int) -> float:
+    chosen = np.random.default_rng(seed).permutation(len(samples))[:SILHOUETTE_SAMPLE]
+    found = len(np.unique(labels[chosen]))
+    if not 1 < found < len(chosen):
+        return 0.0
+    return float(silhouette_score(samples[chosen], labels[chosen]))
+
+
+def save_clusters(clusters: Clusters, prototypes: FoldPrototypes, path: Path) -> None:
+    """Write the sub-clusters and which foreground prototype belongs to which."""
+    with create_hdf5(path, KIND, VERSION) as file:
+        file.create_dataset("prototypes", data=clusters.prototypes, fletcher32=True)
+        file.create_dataset("assignment", data=clusters.assignment, fletcher32=True)
+        file.create_dataset("class_id", data=prototypes.foreground_class, fletcher32=True)
+        images = np.char.encode(prototypes.foreground_image)
+        file.create_dataset("image_id", data=images, fletcher32=True)
+        file.attrs["inertia"] = clusters.inertia
+        file.attrs["silhouette"] = clusters.silhouette
+
+
+def load_clusters(path: Path) -> Clusters:
+    """Read what `save_clusters` wrote."""
+    with open_hdf5(path, KIND, VERSION, REMEDY) as file:
+        return Clusters(
+            file["prototypes"][:],
+            file["assignment"][:],
+            float(file.attrs["inertia"]),
+            float(file.attrs["silhouette"]),
+        )
+
+
+def cluster_report(
+    clusters: Clusters, prototypes: FoldPrototypes, names: dict[int, str]
+) -> dict[str, object]:
+    """Sizes, inertia, silhouette and which classes each sub-cluster is made of."""
+    rows = []
+    for number in range(1, clusters.k + 1):
+        classes = prototypes.foreground_class[clusters.assignment == number]
+        values, counts = np.unique(classes, return_counts=True)
+        order = np.argsort(-counts, kind="stable")
+        made_of = {names[int(values[i])]: int(counts[i]) for i in order}
+        rows.append({"cluster": number, "prototypes": len(classes), "classes": made_of})
+    return {
+        "k": clusters.k,
+        "inertia": round(clusters.inertia, 3),
+        "silhouette": round(clusters.silhouette, 4),
+        "background_prototypes": len(prototypes.background),
+        "clusters": rows,
+    }

@@ -1,0 +1,168 @@
+"""Training batches as a function of (seed, step): no order, workers or restart matter."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from fsslib.data.folds import IGNORE
+from fsslib.data.images import UInt8, read_image, read_mask
+from fsslib.data.manifest import Manifest
+from fsslib.data.pool import PoolImage
+from fsslib.data.transforms import crop_on_class, rescale, strong_augment
+from fsslib.errors import FsslibError
+
+PAIRS, POOL, ORDER = 1, 2, 3
+"""First word of the seeds of pairs, pool images and the pool's order."""
+
+
+class Batch(TypedDict, total=False):
+    """One training step's input.
+
+    support_images: (P, S, 3, c, c) uint8; support_masks: (P, S, c, c) uint8, 1, 0 or 255;
+    query_images: (P, 3, c, c) uint8; query_masks: (P, c, c) uint8;
+    pool_images: (B, 3, c, c) uint8; pool_masks: (B, c, c) uint8 in 0 to K (absent unless mined).
+    """
+
+    support_images: Tensor
+    support_masks: Tensor
+    query_images: Tensor
+    query_masks: Tensor
+    pool_images: Tensor
+    pool_masks: Tensor
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """What a step's batch is made of.
+
+    Attributes:
+        pairs: support-query pairs.
+        shot: supports of a pair.
+        pool_images: pseudo-labelled images.
+        crop: side in px.
+        min_pixels: of the class that a crop should show.
+        scale: photographs are resized by a factor drawn from this range before the crop.
+        seed: of everything.
+    """
+
+    pairs: int
+    shot: int
+    pool_images: int
+    crop: int
+    min_pixels: int
+    scale: tuple[float, float]
+    seed: int
+
+
+class StepBatches(Dataset[Batch]):
+    """Dataset whose item i is the whole batch of step i.
+
+    Raises:
+        FsslibError: no base class has `shot + 1` images.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        fold: int,
+        plan: BatchPlan,
+        steps: int,
+        pool: Sequence[PoolImage] = (),
+        pseudo: Callable[[str], UInt8] | None = None,
+    ) -> None:
+        self.plan, self.steps = plan, steps
+        self._images = {r.id: manifest.image_path(r) for r in manifest.train}
+        self._masks = {r.id: manifest.mask_path(r) for r in manifest.train}
+        self.by_class = images_by_class(manifest, fold, plan.min_pixels, plan.shot + 1)
+        self._classes = sorted(self.by_class)
+        self._pool, self._pseudo = pool, pseudo
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        """Build the batch of one step."""
+        plan = self.plan
+        pairs = [self._pair(step, slot) for slot in range(plan.pairs)]
+        batch = Batch(
+            support_images=torch.stack([torch.stack(images[:-1]) for images, _ in pairs]),
+            support_masks=torch.stack([torch.stack(masks[:-1]) for _, masks in pairs]),
+            query_images=torch.stack([images[-1] for images, _ in pairs]),
+            query_masks=torch.stack([masks[-1] for _, masks in pairs]),
+        )
+        if self._pseudo is not None:
+            extra = [self._pool_image(step, slot) for slot in range(plan.pool_images)]
+            batch["pool_images"] = torch.stack([image for image, _ in extra])
+            batch["pool_masks"] = torch.stack([mask for _, mask in extra])
+        return batch
+
+    def _pair(self, step: int, slot: int) -> tuple[list[Tensor], list[Tensor]]:
+        """Supports, then the query, of one class drawn uniformly among the base classes."""
+        plan = self.plan
+        rng = np.random.default_rng([plan.seed, PAIRS, step, slot])
+        class_id = self._classes[int(rng.integers(len(self._classes)))]
+        ids = self.by_class[class_id]
+        chosen = rng.choice(len(ids), plan.shot + 1, replace=False)
+        images, masks = [], []
+        for number in chosen:
+            image, labels = self._read(ids[number])
+            image, labels = rescale(image, labels, float(rng.uniform(*plan.scale)))
+            mask = binary_mask(labels, class_id)
+            image, mask = crop_on_class(image, mask, plan.crop, plan.min_pixels, rng)
+            images.append(image)
+            masks.append(mask)
+        return images, masks
+
+    def _read(self, image_id: str) -> tuple[Tensor, Tensor]:
+        image = torch.from_numpy(read_image(self._images[image_id]).copy()).permute(2, 0, 1)
+        return image, torch.from_numpy(read_mask(self._masks[image_id]).copy())
+
+    def _pool_image(self, step: int, slot: int) -> tuple[Tensor, Tensor]:
+        """Pool images in an order shuffled anew for each pass over the pool."""
+        assert self._pseudo is not None
+        plan, position = self.plan, step * self.plan.pool_images + slot
+        epoch, place = divmod(position, len(self._pool))
+        order = np.random.default_rng([plan.seed, ORDER, epoch]).permutation(len(self._pool))
+        item = self._pool[order[place]]
+        rng = np.random.default_rng([plan.seed, POOL, step, slot])
+        image = torch.from_numpy(read_image(item.path).copy()).permute(2, 0, 1)
+        mask = torch.from_numpy(self._pseudo(item.id).copy())
+        if mask.shape != image.shape[1:]:
+            raise FsslibError(
+                f"pseudo-mask of {item.id} is {tuple(mask.shape)}, its image "
+                f"{tuple(image.shape[1:])}: run the stage 'annotate' again"
+            )
+        return strong_augment(image, mask, plan.crop, rng)
+
+
+def binary_mask(labels: Tensor, class_id: int) -> Tensor:
+    """Index mask to 1 (the class), 0 (everything else) and 255 (ignore), uint8."""
+    mask = (labels == class_id).to(torch.uint8)
+    mask[labels == IGNORE] = IGNORE
+    return mask
+
+
+def images_by_class(
+    manifest: Manifest, fold: int, min_pixels: int, at_least: int
+) -> Mapping[int, list[str]]:
+    """Training images of each base class with `min_pixels` of it; rarer classes are left out.
+
+    Raises:
+        FsslibError: no base class has `at_least` images.
+    """
+    found = {
+        c: [r.id for r in manifest.train if r.pixels.get(c, 0) >= min_pixels]
+        for c in manifest.base(fold)
+    }
+    enough = {c: ids for c, ids in found.items() if len(ids) >= at_least}
+    if not enough:
+        raise FsslibError(
+            f"no base class of fold {fold} has {at_least} training images with {min_pixels} px: "
+            "lower training.shot or training.min_pixels, or add images"
+        )
+    return enough

@@ -1,0 +1,191 @@
+"""The feature store: layer3 features, image embeddings and prototype sums, one encoder pass.
+
+A folder of HDF5 shards. In each, images are rows of `image_id`, `size`, `grid`, `embedding`; dense
+features of all images are stacked location by location in `feature`, image i at `start[i]`;
+prototype sums are rows of (`row_image`, `row_class`, `row_sum`, `row_count`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fsslib.data.folds import IGNORE
+from fsslib.data.images import UInt8
+from fsslib.errors import FsslibError
+from fsslib.pooling import image_embedding, masked_sums
+from fsslib.shards import shard_files
+from fsslib.storage import create_hdf5, open_hdf5
+
+KIND, VERSION = "features", 1
+REMEDY = "run the stage 'extract' again"
+
+Dtype = Literal["int8", "float16"]
+IntRows = NDArray[np.int64]
+FloatRows = NDArray[np.float32]
+Packed = NDArray[np.int8] | NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class ImageFeature:
+    """What one encoder pass leaves of an image.
+
+    Attributes:
+        id: of the image.
+        size: (H, W) of the photograph in px.
+        feature: (C, h, w) float32.
+        class_ids: (n,) mask values present, without 255.
+        sums: (n, C) float32, sums of the upsampled feature under each (numerator of eq. 2).
+        counts: (n,) float32, pixels of each (denominator of eq. 2).
+    """
+
+    id: str
+    size: tuple[int, int]
+    feature: Tensor
+    class_ids: NDArray[np.int64]
+    sums: Tensor
+    counts: Tensor
+
+
+def describe_image(image_id: str, feature: Tensor, mask: UInt8) -> ImageFeature:
+    """Pool a feature under every value of the mask except 255 (eq. 2, sums and counts apart).
+
+    Args:
+        image_id: of the image.
+        feature: (C, h, w) float32.
+        mask: (H, W) uint8 of the photograph's size.
+    """
+    values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
+    values = values[values != IGNORE]
+    labels = torch.from_numpy(mask).to(feature.device)
+    chosen = torch.from_numpy(values).to(feature.device, torch.uint8)
+    sums, counts = masked_sums(feature, labels == chosen.view(-1, 1, 1))
+    height, width = mask.shape
+    return ImageFeature(image_id, (height, width), feature, values, sums, counts)
+
+
+def quantise(rows: NDArray[np.float32], dtype: Dtype) -> tuple[Packed, NDArray[np.float32]]:
+    """Pack (L, C) float32 locations; the scale is (L,) float32, all ones for float16.
+
+    int8 keeps one scale a location: eq. 3 compares directions, and a location's own largest channel
+    decides its resolution.
+    """
+    if dtype == "float16":
+        return rows.astype(np.float16), np.ones(len(rows), np.float32)
+    scale = np.maximum(np.abs(rows).max(axis=1), 1e-12) / 127
+    return np.rint(rows / scale[:, None]).astype(np.int8), scale.astype(np.float32)
+
+
+def write_shard(path: Path, images: Sequence[ImageFeature], dtype: Dtype | None) -> None:
+    """Write one shard atomically.
+
+    Args:
+        path: file to write.
+        images: in the order of the shard.
+        dtype: of the dense features, or None to keep only embeddings and sums.
+    """
+    grids = np.array([i.feature.shape[1:] for i in images], np.int32)
+    lengths = grids.astype(np.int64).prod(axis=1)
+    channels = images[0].feature.shape[0]
+    with create_hdf5(path, KIND, VERSION) as file:
+        file.attrs["dense"] = dtype or "none"
+        _put(file, "image_id", np.array([i.id.encode() for i in images]))
+        _put(file, "size", np.array([i.size for i in images], np.int32))
+        _put(file, "grid", grids)
+        _put(file, "start", np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64))
+        _put(file, "embedding", torch.stack([image_embedding(i.feature) for i in images]))
+        rows = np.repeat(np.arange(len(images)), [len(i.class_ids) for i in images])
+        _put(file, "row_image", rows.astype(np.int64))
+        _put(file, "row_class", np.concatenate([i.class_ids for i in images]).astype(np.int64))
+        _put(file, "row_sum", torch.cat([i.sums for i in images]))
+        _put(file, "row_count", torch.cat([i.counts for i in images]))
+        if dtype:
+            stored = np.int8 if dtype == "int8" else np.float16
+            total = int(lengths.sum())
+            chunk = (min(total, 1024), channels)
+            feature = file.create_dataset(
+                "feature", (total, channels), stored, chunks=chunk, fletcher32=True
+            )
+            scales, start = [], 0
+            for image, length in zip(images, lengths, strict=True):
+                packed, scale = quantise(image.feature.flatten(1).T.cpu().numpy(), dtype)
+                feature[start : start + length] = packed
+                scales.append(scale)
+                start += length
+            _put(file, "scale", np.concatenate(scales))
+
+
+def _put(file: h5py.File, name: str, values: NDArray[Any] | Tensor) -> None:
+    array = values.cpu().numpy() if isinstance(values, Tensor) else values
+    file.create_dataset(
+        name, data=array, chunks=array.shape if array.size else None, fletcher32=array.size > 0
+    )
+
+
+class FeatureStore:
+    """Reader of a folder that `write_shard` filled; opens shards lazily, once a process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = shard_files(folder, ".h5")
+        if not self.files:
+            raise FsslibError(f"{folder} holds no features: {REMEDY}")
+        self._where: dict[str, tuple[int, int]] = {}
+        for number, path in enumerate(self.files):
+            with open_hdf5(path, KIND, VERSION, REMEDY) as file:
+                self.dense = file.attrs["dense"] != "none"
+                for row, raw in enumerate(file["image_id"][:]):
+                    self._where[raw.decode()] = (number, row)
+
+    def __contains__(self, image_id: str) -> bool:
+        return image_id in self._where
+
+    def ids(self) -> list[str]:
+        """Image ids in stored order."""
+        return list(self._where)
+
+    def features(self, image_ids: Sequence[str]) -> Iterator[tuple[str, tuple[int, int], Tensor]]:
+        """Yield (id, (H, W), (C, h, w) float32) for each id; fastest in stored order.
+
+        Raises:
+            FsslibError: no dense features were kept, or an id is not there.
+        """
+        if not self.dense:
+            raise FsslibError("no dense features were kept: set features.dense to true")
+        opened: tuple[int, h5py.File] | None = None
+        try:
+            for image_id in image_ids:
+                if image_id not in self._where:
+                    raise FsslibError(f"image {image_id} has no features: {REMEDY}")
+                number, row = self._where[image_id]
+                if opened is None or opened[0] != number:
+                    if opened:
+                        opened[1].close()
+                    opened = (number, open_hdf5(self.files[number], KIND, VERSION, REMEDY))
+                yield (image_id, *_read_feature(opened[1], row))
+        finally:
+            if opened:
+                opened[1].close()
+
+    def prototype_rows(self) -> Iterator[tuple[list[str], IntRows, FloatRows, FloatRows]]:
+        """Yield per shard: image id, class id, sum (n, C) and count (n,) of every row."""
+        for path in self.files:
+            with open_hdf5(path, KIND, VERSION, REMEDY) as file:
+                ids = [raw.decode() for raw in file["image_id"][:]]
+                owners = [ids[i] for i in file["row_image"][:]]
+                yield owners, file["row_class"][:], file["row_sum"][:], file["row_count"][:]
+
+
+def _read_feature(file: h5py.File, row: int) -> tuple[tuple[int, int], Tensor]:
+    height, width = (int(v) for v in file["size"][row])
+    h, w = (int(v) for v in file["grid"][row])
+    start = int(file["start"][row])
+    packed = torch.from_numpy(file["feature"][start : start + h * w])
+    scale = torch.from_numpy(file["scale"][start : start + h * w])
+    rows = packed.float() * scale.unsqueeze(1)
+    return (height, width), rows.T.reshape(-1, h, w)

@@ -1,0 +1,172 @@
+"""Pictures for people: overlays, episodes (figure 4) and pseudo-masks (figure 3)."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from fsslib.data.folds import IGNORE
+from fsslib.data.images import UInt8
+from fsslib.data.manifest import Manifest
+from fsslib.data.palette import voc_palette
+from fsslib.episodes import Episode, EpisodeSet
+from fsslib.evaluation import Encode, Reader, predict_episode
+
+TILE = 192
+"""Height of a picture in a panel, px."""
+GAP = 6
+TRUTH, PREDICTION = (0, 158, 115), (213, 94, 0)
+"""Okabe and Ito's bluish green and vermilion: told apart by colour-blind readers."""
+
+
+def overlay(image: UInt8, mask: UInt8, colour: tuple[int, int, int]) -> Image.Image:
+    """Tint where the mask is 1 and draw its outline; 255 is hatched in gray."""
+    canvas = image.astype(np.float32)
+    inside = mask == 1
+    canvas[inside] = 0.5 * canvas[inside] + 0.5 * np.array(colour)
+    canvas[mask == IGNORE] = 0.6 * canvas[mask == IGNORE] + 0.4 * 255
+    edge = inside & ~(_shrink(inside))
+    canvas[edge] = colour
+    return Image.fromarray(canvas.round().astype(np.uint8))
+
+
+def _shrink(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    padded = np.pad(inside, 2, constant_values=True)
+    eroded: NDArray[np.bool_] = padded[:-4, 2:-2] & padded[4:, 2:-2] & padded[2:-2, :-4] & padded[2:-2, 4:] & inside
+    return eroded
+
+
+def colour_mask(mask: UInt8) -> Image.Image:
+    """An index mask in the VOC palette, as RGB."""
+    picture = Image.fromarray(mask, "L")
+    picture.putpalette(voc_palette())
+    return picture.convert("RGB")
+
+
+def grid(rows: Sequence[Sequence[tuple[str, Image.Image]]]) -> bytes:
+    """Captioned pictures in rows, all of one height, as PNG."""
+    font = ImageFont.load_default(size=13)
+    lines = []
+    for row in rows:
+        tiles = []
+        for caption, picture in row:
+            width = max(1, round(picture.width * TILE / picture.height))
+            tile = Image.new("RGB", (width, TILE + 20), "white")
+            tile.paste(picture.resize((width, TILE), Image.Resampling.BILINEAR), (0, 20))
+            ImageDraw.Draw(tile).text((2, 2), caption, fill="black", font=font)
+            tiles.append(tile)
+        lines.append(_beside(tiles))
+    buffer = io.BytesIO()
+    _below(lines).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _beside(tiles: Sequence[Image.Image]) -> Image.Image:
+    width = sum(t.width + GAP for t in tiles)
+    line = Image.new("RGB", (width, max(t.height for t in tiles)), "white")
+    left = 0
+    for tile in tiles:
+        line.paste(tile, (left, 0))
+        left += tile.width + GAP
+    return line
+
+
+def _below(lines: Sequence[Image.Image]) -> Image.Image:
+    height = sum(line.height + GAP for line in lines)
+    sheet = Image.new("RGB", (max(line.width for line in lines), height), "white")
+    top = 0
+    for line in lines:
+        sheet.paste(line, (0, top))
+        top += line.height + GAP
+    return sheet
+
+
+def sample_episodes(episodes: EpisodeSet, each: int = 2) -> list[Episode]:
+    """The first one-way episodes of every class, with the fewest shots: a fixed sample."""
+    fewest = min(episodes.shots)
+    chosen: dict[tuple[int, ...], list[Episode]] = {}
+    for episode in episodes.episodes:
+        if episode.shots == fewest:
+            group = chosen.setdefault(episode.class_ids, [])
+            if len(group) < each:
+                group.append(episode)
+    return [episode for _, group in sorted(chosen.items()) for episode in group][:10]
+
+
+def episode_panel(
+    encode: Encode,
+    read_image: Reader,
+    read_mask: Reader,
+    episodes: Sequence[Episode],
+    names: Mapping[int, str],
+    settings: Mapping[str, Any],
+) -> bytes:
+    """Support, truth and prediction of each episode, one row each, as PNG (figure 4).
+
+    Args:
+        encode: as `evaluate` takes it, like the readers.
+        read_image: of the val split.
+        read_mask: of the val split.
+        episodes: to show.
+        names: class id -> name.
+        settings: keyword arguments of `predict_episode`.
+    """
+    rows = []
+    for episode in episodes:
+        predicted = predict_episode(encode, read_image, read_mask, episode, **settings)
+        class_id, support = episode.class_ids[0], episode.supports[0][0]
+        truth = _binary(read_mask(episode.query), class_id)
+        won = (predicted == class_id).astype(np.uint8)
+        valid = truth != IGNORE
+        union = ((won == 1) | (truth == 1))[valid].sum()
+        iou = 100 * ((won == 1) & (truth == 1))[valid].sum() / max(1, union)
+        query, name = read_image(episode.query), names[class_id]
+        shown = _binary(read_mask(support), class_id)
+        rows.append(
+            [
+                (f"support: {name}", overlay(read_image(support), shown, TRUTH)),
+                ("truth", overlay(query, truth, TRUTH)),
+                (f"prediction, IoU {iou:.0f}", overlay(query, won, PREDICTION)),
+            ]
+        )
+    # Two episodes side by side keep the sheet near a page's shape.
+    paired = [rows[i] + (rows[i + 1] if i + 1 < len(rows) else []) for i in range(0, len(rows), 2)]
+    return grid(paired)
+
+
+def _binary(mask: UInt8, class_id: int) -> UInt8:
+    return np.where(mask == IGNORE, IGNORE, mask == class_id).astype(np.uint8)
+
+
+def pseudo_panel(
+    manifest: Manifest, fold: int, read_pseudo: Callable[[str], UInt8], count: int = 6
+) -> bytes:
+    """Photograph, truth and pseudo-mask of training images that hold novel classes (figure 3).
+
+    Args:
+        manifest: of the dataset.
+        fold: whose novel classes lie unlabelled in the backgrounds.
+        read_pseudo: pool image id -> (H, W) pseudo-mask.
+        count: images, the first in id order that hold a novel and a base class.
+    """
+    from fsslib.data.images import read_image, read_mask
+
+    novel = manifest.novel(fold)
+    chosen = [r for r in manifest.labelled(fold) if r.has_any(novel, 1000)][:count]
+    rows = []
+    for record in chosen or manifest.labelled(fold)[:count]:
+        mask = read_mask(manifest.mask_path(record))
+        hidden = ", ".join(manifest.classes[c] for c in novel if c in record.pixels)
+        base = np.where(np.isin(mask, novel), 0, mask).astype(np.uint8)
+        rows.append(
+            [
+                ("photograph", Image.fromarray(read_image(manifest.image_path(record)))),
+                ("base classes", colour_mask(base)),
+                (f"hidden: {hidden}" if hidden else "hidden: none", colour_mask(mask)),
+                ("pseudo-mask", colour_mask(read_pseudo(record.id))),
+            ]
+        )
+    return grid(rows)

@@ -1,0 +1,116 @@
+"""Prototypes of every (image, class), and what a fold makes of them (eq. 2, section 3.3.1)."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsslib.data.folds import BACKGROUND
+from fsslib.errors import FsslibError
+from fsslib.features import FeatureStore
+from fsslib.storage import create_hdf5, open_hdf5
+
+KIND, VERSION = "prototypes", 1
+REMEDY = "run the stage 'collect' again"
+
+
+@dataclass(frozen=True)
+class PrototypeTable:
+    """One row per (image, class) in sorted order; class 0 is the annotated background.
+
+    Attributes:
+        image_id: (n,) image ids.
+        class_id: (n,) int64.
+        sums: (n, C) float32, sum of the features over the class's pixels.
+        counts: (n,) float32, number of those pixels.
+    """
+
+    image_id: NDArray[np.str_]
+    class_id: NDArray[np.int64]
+    sums: NDArray[np.float32]
+    counts: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FoldPrototypes:
+    """P_fg and P_bg of a fold.
+
+    Attributes:
+        foreground: (n_fg, C) float32, one per (image, base class).
+        foreground_class: (n_fg,) int64.
+        foreground_image: (n_fg,) image ids.
+        background: (n_bg, C) float32, one per labelled image.
+    """
+
+    foreground: NDArray[np.float32]
+    foreground_class: NDArray[np.int64]
+    foreground_image: NDArray[np.str_]
+    background: NDArray[np.float32]
+
+
+def collect_prototypes(store: FeatureStore) -> PrototypeTable:
+    """Gather the sums of all shards into one table, sorted by image and class."""
+    ids, classes, sums, counts = [], [], [], []
+    for owner, class_id, row_sum, row_count in store.prototype_rows():
+        ids += owner
+        classes.append(class_id)
+        sums.append(row_sum)
+        counts.append(row_count)
+    image_id, class_id = np.array(ids), np.concatenate(classes)
+    order = np.lexsort((class_id, image_id))
+    return PrototypeTable(
+        image_id[order], class_id[order], np.concatenate(sums)[order], np.concatenate(counts)[order]
+    )
+
+
+def fold_prototypes(
+    table: PrototypeTable, base: Collection[int], novel: Collection[int]
+) -> FoldPrototypes:
+    """Make P_fg and P_bg of a fold.
+
+    Novel classes are background to training, so their sums and counts are added to the
+    background's: exactly eq. 2 under a mask in which they were 0. Only images that hold a base
+    class are labelled images of the fold (D_tr); the others give no prototype.
+
+    Raises:
+        FsslibError: no image holds a base class.
+    """
+    is_base = np.isin(table.class_id, list(base))
+    labelled = np.unique(table.image_id[is_base])
+    if not len(labelled):
+        raise FsslibError("no training image holds a base class of this fold: check the masks")
+    is_back = np.isin(table.class_id, [BACKGROUND, *novel]) & np.isin(table.image_id, labelled)
+    owner = np.searchsorted(labelled, table.image_id[is_back])
+    sums = np.zeros((len(labelled), table.sums.shape[1]), np.float64)
+    counts = np.zeros(len(labelled), np.float64)
+    np.add.at(sums, owner, table.sums[is_back])
+    np.add.at(counts, owner, table.counts[is_back])
+    present = counts > 0
+    return FoldPrototypes(
+        foreground=table.sums[is_base] / table.counts[is_base, None],
+        foreground_class=table.class_id[is_base],
+        foreground_image=table.image_id[is_base],
+        background=(sums[present] / counts[present, None]).astype(np.float32),
+    )
+
+
+def save_prototypes(table: PrototypeTable, path: Path) -> None:
+    """Write the table as HDF5."""
+    with create_hdf5(path, KIND, VERSION) as file:
+        file.create_dataset("image_id", data=np.char.encode(table.image_id), fletcher32=True)
+        file.create_dataset("class_id", data=table.class_id, fletcher32=True)
+        file.create_dataset("sum", data=table.sums, fletcher32=True)
+        file.create_dataset("count", data=table.counts, fletcher32=True)
+
+
+def load_prototypes(path: Path) -> PrototypeTable:
+    """Read the table that `save_prototypes` wrote."""
+    with open_hdf5(path, KIND, VERSION, REMEDY) as file:
+        return PrototypeTable(
+            np.char.decode(file["image_id"][:]),
+            file["class_id"][:],
+            file["sum"][:],
+            file["count"][:],
+        )

@@ -1,0 +1,109 @@
+"""Building and keeping the region index: mined regions of every pool image (section 3.4)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import h5py
+import numpy as np
+import torch
+from scipy.ndimage import label as connected_components
+from torch import Tensor
+
+from fsslib.data.images import UInt8
+from fsslib.errors import FsslibError
+from fsslib.pooling import image_embedding, masked_average
+from fsslib.regions import RegionIndex
+from fsslib.shards import shard_files
+from fsslib.storage import create_hdf5, open_hdf5
+
+KIND, VERSION = "regions", 1
+REMEDY = "run the stage 'index' again"
+
+Kind = Literal["label", "component"]
+
+
+@dataclass(frozen=True)
+class ImageRegions:
+    """One image's part of the index.
+
+    Attributes:
+        id: of the image.
+        image: (C,) float32 image embedding.
+        regions: (r, C) float32 region embeddings, r may be 0.
+        labels: (r,) sub-cluster of each region.
+    """
+
+    id: str
+    image: Tensor
+    regions: Tensor
+    labels: list[int]
+
+
+def describe_regions(
+    image_id: str, feature: Tensor, mask: UInt8, kind: Kind, min_area: float
+) -> ImageRegions:
+    """Embed an image and its mined regions by average pooling (section 3.4).
+
+    Args:
+        image_id: of the image.
+        feature: (C, h, w) float32 of the trained encoder.
+        mask: (H, W) uint8 pseudo-mask, 0 background.
+        kind: `label` makes one region of all pixels of a sub-cluster, `component` one of each
+            connected part.
+        min_area: share of the image below which a region is left out.
+    """
+    masks, labels = [], []
+    for value in range(1, int(mask.max()) + 1):
+        inside = mask == value
+        if kind == "label":
+            parts = [inside]
+        else:
+            numbered, count = connected_components(inside)
+            parts = [numbered == i for i in range(1, count + 1)]
+        for part in parts:
+            if part.sum() >= max(1, min_area * mask.size):
+                masks.append(torch.from_numpy(part))
+                labels.append(value)
+    chosen = torch.stack(masks) if masks else torch.zeros(0, *mask.shape, dtype=torch.bool)
+    regions = masked_average(feature, chosen.to(feature.device)).cpu()
+    return ImageRegions(image_id, image_embedding(feature).cpu(), regions, labels)
+
+
+def write_regions(path: Path, images: Iterable[ImageRegions]) -> None:
+    """Write one shard of the index atomically."""
+    rows = list(images)
+    with create_hdf5(path, KIND, VERSION) as file:
+        _put(file, "image_id", np.array([r.id.encode() for r in rows]))
+        _put(file, "image", torch.stack([r.image for r in rows]).numpy())
+        _put(file, "region", torch.cat([r.regions for r in rows]).numpy())
+        owner = np.repeat(np.arange(len(rows)), [len(r.labels) for r in rows])
+        _put(file, "owner", owner.astype(np.int64))
+        _put(file, "label", np.array([v for r in rows for v in r.labels], np.int64))
+
+
+def _put(file: h5py.File, name: str, values: np.ndarray) -> None:
+    file.create_dataset(
+        name, data=values, chunks=values.shape if values.size else None, fletcher32=values.size > 0
+    )
+
+
+def load_index(folder: Path) -> RegionIndex:
+    """Join the shards of an index.
+
+    Raises:
+        FsslibError: no shards, or a damaged, foreign or older one.
+    """
+    ids: list[str] = []
+    images, regions, owners = [], [], []
+    files = shard_files(folder, ".h5")
+    if not files:
+        raise FsslibError(f"{folder} holds no region index: {REMEDY}")
+    for path in files:
+        with open_hdf5(path, KIND, VERSION, REMEDY) as file:
+            owners.append(torch.from_numpy(file["owner"][:]) + len(ids))
+            ids += [raw.decode() for raw in file["image_id"][:]]
+            images.append(torch.from_numpy(file["image"][:]))
+            regions.append(torch.from_numpy(file["region"][:]))
+    return RegionIndex(tuple(ids), torch.cat(images), torch.cat(regions), torch.cat(owners))

@@ -1,0 +1,41 @@
+"""Results as text: the Markdown table that people read and the rows that plots read."""
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any
+
+
+def results_table(folds: Mapping[int, Mapping[str, Any]], overall: Mapping[str, Any]) -> str:
+    """Folds as columns, mIoU and FB-IoU in percent, mean and standard deviation over seeds.
+
+    Args:
+        folds: fold -> its metrics, as `fold_metrics` makes them.
+        overall: as `overall_metrics` makes them.
+    """
+    head = ["", *(f"fold {fold}" for fold in folds), "mean", "± std", "FB-IoU"]
+    rows = [head, ["---"] * len(head)]
+    for shot, values in overall.items():
+        name = f"{shot.removeprefix('shot')}-shot mIoU"
+        cells = [_cell(metrics[shot]["miou"]) for metrics in folds.values()]
+        tail = [values["miou"], values["miou_std"], values["fb_iou"]]
+        rows.append([name, *cells, *(_cell(v) for v in tail)])
+    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+
+
+def class_rows(folds: Mapping[int, Mapping[str, Any]]) -> str:
+    """CSV with a row per class and number of shots: class, shot, iou, episodes, fold."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["class", "shot", "iou", "episodes", "fold"])
+    for fold, metrics in folds.items():
+        for shot, values in metrics.items():
+            if shot.startswith("shot"):
+                for name, iou in values["classes"].items():
+                    number = shot.removeprefix("shot")
+                    writer.writerow([name, number, iou, values["episodes"][name], fold])
+    return stream.getvalue()
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -1,0 +1,87 @@
+"""The two losses of eq. 1 and the episode's forward pass (eq. 2, 4 and 5), batched."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+
+from fsslib.data.folds import IGNORE
+from fsslib.pooling import project_masks, upsample
+
+HEAD_WIDTH = 256
+
+
+def episode_prototypes(features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Prototypes of each episode from its supports (eq. 2), the mean over the shots.
+
+    Args:
+        features: (P, S, C, h, w) float32 of the supports.
+        masks: (P, S, H, W) uint8, 1 the class, 0 background, 255 ignore.
+
+    Returns:
+        foreground, background: (P, C) float32; zero where no support has such a pixel.
+    """
+    kinds = torch.stack([masks == 1, masks == 0], dim=2).float()
+    weights = project_masks(kinds, (features.shape[-2], features.shape[-1]))
+    sums = torch.einsum("pschw,psnhw->psnc", features, weights)
+    counts = kinds.sum(dim=(-2, -1)).unsqueeze(-1)
+    each = sums / counts.clamp(min=1)
+    present = (counts > 0).float()
+    mean = (each * present).sum(dim=1) / present.sum(dim=1).clamp(min=1)
+    return mean[:, 0], mean[:, 1]
+
+
+def score_map(features: Tensor, prototypes: Tensor, sigma: float) -> Tensor:
+    """Scaled cosine of every location with every prototype: the logits of eq. 5.
+
+    Args:
+        features: (P, C, h, w) float32.
+        prototypes: (P, n, C) float32.
+        sigma: factor before the softmax.
+
+    Returns:
+        (P, n, h, w) float32 in -sigma to sigma.
+    """
+    unit = normalize(features.flatten(2), dim=1)
+    scores = normalize(prototypes, dim=2) @ unit
+    return sigma * scores.view(*scores.shape[:2], *features.shape[-2:])
+
+
+def pixel_loss(scores: Tensor, masks: Tensor) -> Tensor:
+    """Cross-entropy at image size: mean over an image's pixels, then over images (eq. 4).
+
+    The paper's eq. 4 lacks the minus sign of a loss; this is the negative of it.
+
+    Args:
+        scores: (B, n, h, w) float32 logits at feature size.
+        masks: (B, H, W) uint8 in 0 to n - 1, 255 ignored.
+
+    Returns:
+        Scalar; an image without a valid pixel counts as 0.
+    """
+    logits = upsample(scores.float(), (masks.shape[-2], masks.shape[-1]))
+    target = masks.long()
+    loss = cross_entropy(logits, target, ignore_index=IGNORE, reduction="none")
+    valid = (target != IGNORE).flatten(1).sum(1).clamp(min=1)
+    return (loss.flatten(1).sum(1) / valid).mean()
+
+
+class MiningHead(nn.Sequential):
+    """The auxiliary branch: three convolutions, batch norm and ReLU after the first two (4.1)."""
+
+    def __init__(self, channels: int, classes: int, generator: torch.Generator) -> None:
+        last = nn.Conv2d(HEAD_WIDTH, classes, 1)
+        super().__init__(
+            nn.Conv2d(channels, HEAD_WIDTH, 3, padding=1, bias=False),
+            nn.BatchNorm2d(HEAD_WIDTH),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(HEAD_WIDTH, HEAD_WIDTH, 3, padding=1, bias=False),
+            nn.BatchNorm2d(HEAD_WIDTH),
+            nn.ReLU(inplace=True),
+            last,
+        )
+        for module in self:
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, generator=generator)
+        nn.init.normal_(last.weight, std=0.01, generator=generator)
+        assert last.bias is not None
+        nn.init.zeros_(last.bias)

@@ -1,0 +1,149 @@
+"""Joint training (eq. 1): episodes for transferable metric, pseudo-masks for latent classes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fsslib.data.batches import Batch
+from fsslib.encoder import Encoder, normalise
+from fsslib.encoding import Precision
+from fsslib.errors import FsslibError
+from fsslib.training.losses import MiningHead, episode_prototypes, pixel_loss, score_map
+from fsslib.training.memory import BackgroundMemory, WeightAverage
+
+Row = dict[str, float]
+"""One step's losses and learning rate, by name."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How to train.
+
+    Attributes:
+        iterations: steps; the rate drops to a tenth at each third.
+        lr: of the encoder.
+        head_lr: of the auxiliary head.
+        momentum: of SGD.
+        weight_decay: of SGD.
+        ema_decay: of the weight average.
+        m: momentum of the global background prototype (eq. 6).
+        w: its share when `fuse_background` (eq. 7).
+        sigma: factor on the cosine (eq. 5).
+        pseudo_weight: lambda of eq. 1.
+        fuse_background: train the episodes on the fused background prototype (eq. 7).
+        precision: of forward and backward passes.
+        seed: of the head's initial weights.
+    """
+
+    iterations: int
+    lr: float
+    head_lr: float
+    momentum: float
+    weight_decay: float
+    ema_decay: float
+    m: float
+    w: float
+    sigma: float
+    pseudo_weight: float
+    fuse_background: bool
+    precision: Precision
+    seed: int
+
+
+class Trainer:
+    """Everything that training changes, and one step of it.
+
+    Args:
+        encoder: with its initial weights; trained in place.
+        classes: K + 1, or None to train without the mining branch (the baseline).
+        settings: see `TrainSettings`.
+        device: to train on.
+    """
+
+    def __init__(
+        self, encoder: Encoder, classes: int | None, settings: TrainSettings, device: torch.device
+    ) -> None:
+        self.settings, self.device = settings, device
+        self.encoder = encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.encoder.train()
+        generator = torch.Generator().manual_seed(settings.seed)
+        self.head: MiningHead | None = None
+        groups = [{"params": [p for p in encoder.parameters() if p.requires_grad]}]
+        if classes is not None:
+            self.head = MiningHead(encoder.channels, classes, generator)
+            self.head.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            groups.append({"params": list(self.head.parameters())})
+        self.optimizer = torch.optim.SGD(
+            groups, settings.lr, settings.momentum, weight_decay=settings.weight_decay
+        )
+        self.average = WeightAverage(self.encoder, settings.ema_decay)
+        self.memory = BackgroundMemory(encoder.channels, settings.m)
+        self.step_number = 0
+
+    def learning_rate(self, step: int) -> float:
+        """Rate of the encoder: /10 at each third (2000 of 6000 iterations in section 4.1)."""
+        return self.settings.lr * 0.1 ** (3 * step // self.settings.iterations)
+
+    def step(self, batch: Batch) -> Row:
+        """One update; returns the losses and the rate.
+
+        Raises:
+            FsslibError: the loss is not finite.
+        """
+        settings = self.settings
+        rate = self.learning_rate(self.step_number)
+        for group, start in zip(
+            self.optimizer.param_groups, (settings.lr, settings.head_lr), strict=False
+        ):
+            group["lr"] = rate * start / settings.lr
+        episode, pseudo = self._losses(batch)
+        loss = episode if pseudo is None else episode + settings.pseudo_weight * pseudo  # eq. 1
+        if not torch.isfinite(loss):
+            raise FsslibError(
+                f"the loss became {loss.item()} at step {self.step_number}: lower training.lr"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.average.update(self.encoder, self.step_number)
+        self.step_number += 1
+        row = {"loss": loss.item(), "episode": episode.item(), "lr": rate}
+        return row if pseudo is None else {**row, "pseudo": pseudo.item()}
+
+    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """L_gt of eq. 4 and L_pseudo; updates the background memory (eq. 6)."""
+        supports = batch["support_images"]
+        pairs, shot = supports.shape[:2]
+        parts = [supports.flatten(0, 1), batch["query_images"]]
+        if self.head is not None:
+            parts.append(batch["pool_images"])
+        images = normalise(torch.cat([p.to(self.device, non_blocking=True) for p in parts]))
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"
+        ):
+            features = self.encoder(images.contiguous(memory_format=torch.channels_last))
+            pool = features[pairs * (shot + 1) :]
+            head_scores = None if self.head is None else self.head(pool)
+        features = features[: pairs * (shot + 1)].float()
+        masks = batch["support_masks"].to(self.device)
+        support_features = features[: pairs * shot].unflatten(0, (pairs, shot))
+        foreground, background = episode_prototypes(support_features, masks)
+        self.memory.update(background.mean(dim=0))
+        if self.settings.fuse_background:
+            known = self.memory.value()
+            if known is not None:
+                w = self.settings.w
+                background = w * known.to(background) + (1 - w) * background
+        prototypes = torch.stack([background, foreground], dim=1)
+        scores = score_map(features[pairs * shot :], prototypes, self.settings.sigma)
+        episode = pixel_loss(scores, batch["query_masks"].to(self.device))
+        if head_scores is None:
+            return episode, None
+        return episode, pixel_loss(head_scores, batch["pool_masks"].to(self.device))
+
+    def run(self, batches: Iterator[Batch]) -> Iterator[Row]:
+        """Step through `batches`, yielding each step's row."""
+        for batch in batches:
+            yield self.step(batch)

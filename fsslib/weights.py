@@ -1,0 +1,108 @@
+"""Initial weights of the encoder: from torchvision, a file, or random; whole or refused."""
+
+import pickle
+from pathlib import Path
+
+import torch
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from fsslib.encoder import Encoder
+from fsslib.errors import FsslibError
+
+REMEDY = "set 'weights' to a .pth or .safetensors file of this backbone"
+
+
+def load_weights(encoder: Encoder, source: str | Path, seed: int = 0) -> None:
+    """Fill `encoder` in place.
+
+    Args:
+        encoder: whose every parameter and batch norm statistic must be covered.
+        source: `imagenet` (torchvision's weights, downloaded once, hash checked), `random` (from
+            `seed`), or the path of a `.pth` / `.safetensors` state dict with torchvision's or
+            timm's key names. Keys of `layer4` and `fc` are not needed and not read.
+        seed: of `random`.
+
+    Raises:
+        FsslibError: download failed, file missing, damaged, holding code, or not covering the
+            encoder (the missing keys are named).
+    """
+    if source == "random":
+        _randomise(encoder, seed)
+    elif source == "imagenet":
+        _fill(encoder, _download(encoder.backbone), f"torchvision's {encoder.backbone}")
+    else:
+        _fill(encoder, _read(Path(source)), str(source))
+
+
+def _randomise(encoder: Encoder, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(
+                module.weight, mode="fan_out", nonlinearity="relu", generator=generator
+            )
+
+
+def _download(backbone: str) -> dict[str, Tensor]:
+    if backbone.endswith("s"):
+        raise FsslibError(
+            f"weights: imagenet has no {backbone} (torchvision knows no deep stem): {REMEDY}"
+        )
+    enum = torchvision.models.get_model_weights(backbone)
+    # The first published weights, the ones that the literature of 2021 starts from.
+    weights = enum["IMAGENET1K_V1"]
+    try:
+        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise FsslibError(
+            f"weights: imagenet could not be downloaded ({error}): {REMEDY}"
+        ) from None
+    return state
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise FsslibError(f"weights: {path} does not exist: {REMEDY}")
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        SafetensorError,
+        OSError,
+        EOFError,
+        ValueError,
+    ) as e:
+        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        raise FsslibError(
+            f"weights: {path} is not a state dict ({reason[:160]}): {REMEDY}"
+        ) from None
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise FsslibError(f"weights: {path} holds no state dict of tensors: {REMEDY}")
+    return state
+
+
+def _fill(encoder: Encoder, state: dict[str, Tensor], name: str) -> None:
+    own = encoder.state_dict()
+    needed = [key for key in own if not key.endswith("num_batches_tracked")]
+    missing = [key for key in needed if key not in state]
+    if missing:
+        shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if missing[4:] else "")
+        raise FsslibError(f"weights: {name} lacks {shown} of {encoder.backbone}: {REMEDY}")
+    for key in needed:
+        if state[key].shape != own[key].shape:
+            found, expected = tuple(state[key].shape), tuple(own[key].shape)
+            raise FsslibError(
+                f"weights: {name} has {key} of shape {found}, {encoder.backbone} needs {expected}: "
+                f"{REMEDY}"
+            )
+        if not torch.isfinite(state[key]).all():
+            raise FsslibError(f"weights: {name} has values in {key} that are not finite: {REMEDY}")
+    encoder.load_state_dict({key: state[key].float() for key in needed}, strict=False)

@@ -1,0 +1,1 @@
+"""The steps of the pipeline as commands; each is thin and calls one library function."""

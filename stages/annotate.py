@@ -1,0 +1,90 @@
+"""`annotate`: one dense pseudo-mask per pool image."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fsslib.annotate import pseudo_mask, write_masks
+from fsslib.clusters import load_clusters
+from fsslib.data.images import read_image
+from fsslib.data.pool import PoolImage
+from fsslib.encoding import Encode, prefetch
+from fsslib.features import FeatureStore
+from fsslib.shards import file_digest, scratch_key, split_shards, write_shards
+from stages import paths
+from stages.common import Bar, FoldOption, as_json, command, make_app
+from stages.encoders import initial_encode
+from stages.inputs import chosen_folds, encoder_key, open_manifest, open_pool, read_params
+from stages.params import AnnotateParams, Params, stage_params
+
+MASKS_PER_FILE = 1000
+
+
+@command
+def main(fold: FoldOption = None) -> None:
+    """Label every pixel of the pool with its most similar sub-cluster or background (eq. 3).
+
+    Reads backbone, weights, seed, precision, features and unlabeled from params.yaml,
+    data/prepare/, data/extract/ (kept features are not encoded again) and data/cluster/<fold>/.
+    Writes data/annotate/<fold>/, zips of PNGs with the VOC palette: 0 background, 1 to k.
+    """
+    everything = read_params()
+    for number in chosen_folds(fold, everything):
+        _annotate(number, everything)
+
+
+def _annotate(fold: int, everything: Params) -> None:
+    params = stage_params(AnnotateParams, everything)
+    pool = open_pool(open_manifest(), fold, params)
+    prototypes = torch.from_numpy(load_clusters(paths.clusters(fold)).prototypes)
+    source = _Features(params, everything)
+    with Bar(f"Annotating the pool of fold {fold}", len(pool)) as bar:
+
+        def write(path: Path, images: Sequence[PoolImage]) -> None:
+            masks = []
+            for image_id, size, feature in source.read(images):
+                masks.append((image_id, pseudo_mask(feature, prototypes.to(feature), size)))
+                bar.advance()
+            write_masks(path, masks)
+
+        key = scratch_key(
+            "annotate",
+            encoder_key(params),
+            params.precision,
+            as_json(params.features),
+            [as_json(s) for s in params.unlabeled],
+            file_digest(paths.clusters(fold)),
+            file_digest(paths.MANIFEST),
+            [i.id for i in pool],
+        )
+        shards = split_shards(pool, MASKS_PER_FILE)
+        scratch = paths.SCRATCH / f"annotate-{key}"
+        write_shards(shards, scratch, paths.pseudo_masks(fold), ".zip", write, bar.skip)
+
+
+class _Features:
+    """Kept features where there are some, the encoder for the rest."""
+
+    def __init__(self, params: AnnotateParams, everything: Params) -> None:
+        self.params, self.runtime = params, everything.runtime
+        self.store = FeatureStore(paths.EXTRACT)
+        self._encode: Encode | None = None
+
+    def read(self, images: Sequence[PoolImage]) -> Iterator[tuple[str, tuple[int, int], Tensor]]:
+        kept = [i for i in images if self.store.dense and i.id in self.store]
+        yield from self.store.features([i.id for i in kept]) if kept else ()
+        known = {i.id for i in kept}
+        rest = [i for i in images if i.id not in known]
+        if rest and self._encode is None:
+            self._encode = initial_encode(self.params, self.params.precision, self.runtime)
+        for item, image in prefetch(lambda i: (i, read_image(i.path)), rest, self.runtime.workers):
+            assert self._encode is not None
+            yield item.id, (image.shape[0], image.shape[1]), self._encode(image)
+
+
+app = make_app(main)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,90 @@
+"""Import closures: which files of fsslib a stage depends on, and dvc.yaml kept in step.
+
+DVC follows no imports, so `dvc.yaml` names every file of `fsslib` that a stage imports, directly or
+through others. `python -m stages.closure --write` rewrites those lists and the lists of params.
+"""
+
+import ast
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from ruamel.yaml import YAML
+
+from stages.params import STAGES
+
+DVC_YAML = Path("dvc.yaml")
+
+
+@cache
+def imports_of(path: Path) -> frozenset[Path]:
+    """Files of `fsslib` and `stages` that one file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            if name.split(".")[0] in ("fsslib", "stages"):
+                found |= _files_of(name)
+    return frozenset(found)
+
+
+def _files_of(name: str) -> set[Path]:
+    """A module's file and those of the packages around it."""
+    parts = name.split(".")
+    files = {Path(*parts[:i], "__init__.py") for i in range(1, len(parts) + 1)}
+    files.add(Path(*parts).with_suffix(".py"))
+    return {file for file in files if file.is_file()}
+
+
+def closure(stage: str) -> list[str]:
+    """Files of `fsslib` that `stages/<stage>.py` needs, sorted."""
+    seen: set[Path] = set()
+    todo = [Path("stages") / f"{stage}.py"]
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo += imports_of(path)
+    return sorted(p.as_posix() for p in seen if p.parts[0] == "fsslib")
+
+
+def expected(stage: str, current: dict[str, Any]) -> dict[str, Any]:
+    """The stage's `deps` and `params` as they should be; data deps stay as written."""
+    others = [d for d in current.get("deps", []) if not str(d).startswith("fsslib/")]
+    model = STAGES.get(stage)
+    wanted: dict[str, Any] = {"deps": others + closure(stage)}
+    if model is not None and model.model_fields:
+        wanted["params"] = sorted(model.model_fields)
+    return wanted
+
+
+def main(write: Annotated[bool, typer.Option(help="Rewrite dvc.yaml.")] = False) -> None:
+    """Compare dvc.yaml with the code's imports and params models; exit code 1 when they differ."""
+    yaml = YAML()
+    yaml.width = 100
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    content = yaml.load(DVC_YAML.read_text(encoding="utf-8"))
+    stale = []
+    for stage, body in content["stages"].items():
+        for key, value in expected(stage, body).items():
+            if list(body.get(key, [])) != value:
+                stale.append(f"{stage}.{key}")
+                body[key] = value
+    if stale and write:
+        with DVC_YAML.open("w", encoding="utf-8") as stream:
+            yaml.dump(content, stream)
+    elif stale:
+        print(
+            f"dvc.yaml is behind the code in {', '.join(stale)}: run 'make deps'", file=sys.stderr
+        )
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,37 @@
+"""`cluster`: K sub-clusters and one background prototype a fold."""
+
+from fsslib.clusters import cluster_prototypes, cluster_report, save_clusters
+from fsslib.prototypes import fold_prototypes, load_prototypes
+from fsslib.storage import write_json
+from stages import paths
+from stages.common import FoldOption, command, make_app, say
+from stages.inputs import chosen_folds, open_manifest, read_params
+from stages.params import ClusterParams, stage_params
+
+
+@command
+def main(fold: FoldOption = None) -> None:
+    """Run K-Means on the foreground prototypes of the fold's base classes (section 3.3.1).
+
+    Reads k, kmeans and seed from params.yaml, data/collect/ and data/prepare/. Writes
+    data/cluster/<fold>/clusters.h5 and report.json (sizes, inertia, silhouette, classes).
+    """
+    everything = read_params()
+    params = stage_params(ClusterParams, everything)
+    manifest, table = open_manifest(), load_prototypes(paths.PROTOTYPES)
+    for number in chosen_folds(fold, everything):
+        prototypes = fold_prototypes(table, manifest.base(number), manifest.novel(number))
+        clusters = cluster_prototypes(prototypes, params.k, params.seed, params.kmeans)
+        save_clusters(clusters, prototypes, paths.clusters(number))
+        report = cluster_report(clusters, prototypes, dict(manifest.classes))
+        write_json(paths.cluster_report(number), report)
+        say(
+            f"fold {number}: {len(prototypes.foreground)} prototypes in {params.k} sub-clusters, "
+            f"silhouette {clusters.silhouette:.3f}"
+        )
+
+
+app = make_app(main)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,25 @@
+"""`collect`: one row per (image, class) from the feature shards."""
+
+from fsslib.features import FeatureStore
+from fsslib.prototypes import collect_prototypes, save_prototypes
+from stages import paths
+from stages.common import command, make_app, say
+
+
+@command
+def main() -> None:
+    """Gather the prototype sums and pixel counts of every (image, class) into one HDF5 table.
+
+    The sums are exact masked average pooling (eq. 2), made by `extract` while it had the features;
+    `collect` reads no image. Reads data/extract/, writes data/collect/prototypes.h5. No fold enters
+    here: each fold adds its novel classes to its background later.
+    """
+    table = collect_prototypes(FeatureStore(paths.EXTRACT))
+    save_prototypes(table, paths.PROTOTYPES)
+    say(f"{len(table.class_id)} prototypes of {len(set(table.image_id))} images")
+
+
+app = make_app(main)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,169 @@
+"""What all stage commands share: errors to exit codes, progress, folders, encoder and manifest."""
+
+import functools
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from fsslib.errors import FsslibError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+QUIET_SECONDS = 10
+"""Between progress lines where standard error is no terminal (a log, CI)."""
+
+console = Console(stderr=True, highlight=False)
+
+FoldOption = Annotated[
+    int | None,
+    typer.Option(min=0, help="Fold to work on; without it every fold of params.yaml in turn."),
+]
+
+
+def make_app(function: Callable[..., None]) -> typer.Typer:
+    """A Typer app of one command, with short tracebacks and no completion clutter."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(function)
+    return app
+
+
+def command(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn our errors into one line and exit code 1, Ctrl-C and SIGTERM into 130 and 143."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            return function(*args, **kwargs)
+        except FsslibError as error:
+            _stop(f"error: {error}", 1)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            where = f" {error.filename}" if error.filename else ""
+            _stop(f"error:{where} {error.strerror}: free space or mend the path, then rerun", 1)
+        except _TerminatedError:
+            _stop("terminated: the same command goes on where this one stopped", 143)
+        except KeyboardInterrupt:
+            _stop("interrupted: the same command goes on where this one stopped", 130)
+
+    return wrapper
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM arrived."""
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise _TerminatedError
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    print(" ".join(message.split()), file=sys.stderr)
+    raise typer.Exit(code) from None
+
+
+class _Rate(ProgressColumn):
+    """Units a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:.1f}/s", style="cyan")
+
+
+class Bar:
+    """A progress bar on a terminal, a line now and then in a log; silent work stays silent."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self.title, self.total, self.done = title, total, 0
+        self._start = self._said = time.monotonic()
+        self._note = ""
+        self._rich: Progress | None = None
+        if console.is_terminal:
+            self._rich = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                _Rate(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}"),
+                console=console,
+            )
+            self._task = self._rich.add_task(title, total=total, note="")
+
+    def __enter__(self) -> "Bar":
+        if self._rich:
+            self._rich.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._rich:
+            self._rich.stop()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Count `count` more units done; `note` stands behind the bar."""
+        self.done += count
+        self._note = note or self._note
+        if self._rich:
+            self._rich.update(self._task, advance=count, note=self._note)
+            return
+        now = time.monotonic()
+        if now - self._said >= QUIET_SECONDS:
+            self._said = now
+            rate = self.done / (now - self._start)
+            left = (self.total - self.done) / max(rate, 1e-9)
+            line = f"{self.title}: {self.done}/{self.total}, {rate:.1f}/s, {left:.0f} s left"
+            print(f"{line} {self._note}".rstrip(), file=sys.stderr, flush=True)
+
+    def skip(self, count: int) -> None:
+        """Count units that an earlier run had finished."""
+        self.advance(count, note="(resumed)")
+
+
+def say(message: str) -> None:
+    """A line for the person at the terminal, on standard error."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def project_root() -> Path:
+    """The folder that relative paths in params.yaml are relative to.
+
+    The working directory; for DVC's temporary experiments (`.dvc/tmp/exps/...`) the project that
+    they were made from, so that `data_root: ../photos` means the same folder there.
+    """
+    here = Path.cwd()
+    for parent in here.parents:
+        if parent.name == "exps" and parent.parent.name == "tmp":
+            return parent.parent.parent.parent
+    return here
+
+
+@contextmanager
+def work_in(path: Path) -> Iterator[Path]:
+    """A folder `.scratch/<name>` for unfinished work, made when missing and kept on failure."""
+    path.mkdir(parents=True, exist_ok=True)
+    yield path
+
+
+def as_json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """A pydantic section as plain values for scratch keys and file headers."""
+    return value.model_dump() if hasattr(value, "model_dump") else value

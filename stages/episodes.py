@@ -1,0 +1,42 @@
+"""`episodes`: the frozen list of episodes of a fold."""
+
+from fsslib.episode_files import save_episodes
+from fsslib.episodes import draw_episode_set, never_drawn
+from stages import paths
+from stages.common import FoldOption, command, make_app, say
+from stages.inputs import chosen_folds, open_manifest, read_params
+from stages.params import EpisodesParams, stage_params
+
+
+@command
+def main(fold: FoldOption = None) -> None:
+    """Draw the evaluation episodes of the fold's novel classes and freeze them (section 4.1).
+
+    Reads shots, seeds, episodes, ways, protocol and min_pixels from params.yaml and
+    data/prepare/. An episode is a function of its seed and number alone. Writes
+    data/episodes/<fold>/episodes.json, readable and hashed.
+    """
+    everything = read_params()
+    params = stage_params(EpisodesParams, everything)
+    manifest = open_manifest()
+    for number in chosen_folds(fold, everything):
+        drawn = draw_episode_set(
+            manifest,
+            number,
+            params.seeds,
+            params.episodes,
+            params.shots,
+            params.ways,
+            params.min_pixels,
+            params.protocol,
+        )
+        save_episodes(drawn, paths.episodes(number))
+        missing = [manifest.classes[c] for c in never_drawn(drawn.episodes, drawn.novel)]
+        left_out = f", never drawn: {', '.join(missing)}" if missing else ""
+        say(f"fold {number}: {len(drawn.episodes)} episodes{left_out}")
+
+
+app = make_app(main)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,65 @@
+"""`extract`: one encoder pass over the training images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fsslib.data.images import read_image, read_mask
+from fsslib.data.manifest import ImageRecord
+from fsslib.encoding import prefetch
+from fsslib.features import describe_image, write_shard
+from fsslib.shards import file_digest, scratch_key, split_shards, write_shards
+from stages import paths
+from stages.common import Bar, as_json, command, make_app
+from stages.encoders import initial_encode
+from stages.inputs import encoder_key, open_manifest, read_params
+from stages.params import ExtractParams, stage_params
+
+
+@command
+def main() -> None:
+    """Encode every training image once: features, image embeddings and prototype sums (eq. 2).
+
+    Reads backbone, weights, seed, precision and features from params.yaml and data/prepare/.
+    Writes data/extract/, a folder of HDF5 shards. Interrupted, it goes on at the last whole shard.
+    """
+    everything = read_params()
+    params = stage_params(ExtractParams, everything)
+    manifest = open_manifest()
+    encode = initial_encode(params, params.precision, everything.runtime)
+    features = params.features
+
+    with Bar("Encoding training images", len(manifest.train)) as bar:
+
+        def write(path: Path, records: Sequence[ImageRecord]) -> None:
+            described = []
+            loaded = prefetch(
+                lambda r: (
+                    r.id,
+                    read_image(manifest.image_path(r)),
+                    read_mask(manifest.mask_path(r)),
+                ),
+                records,
+                everything.runtime.workers,
+            )
+            for image_id, image, mask in loaded:
+                described.append(describe_image(image_id, encode(image), mask))
+                bar.advance()
+            write_shard(path, described, features.dtype if features.dense else None)
+
+        key = scratch_key(
+            "extract",
+            encoder_key(params),
+            params.precision,
+            as_json(features),
+            file_digest(paths.MANIFEST),
+        )
+        shards = split_shards(manifest.train, features.shard)
+        write_shards(
+            shards, paths.SCRATCH / f"extract-{key}", paths.EXTRACT, ".h5", write, bar.skip
+        )
+
+
+app = make_app(main)
+
+if __name__ == "__main__":
+    app()

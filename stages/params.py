@@ -1,0 +1,328 @@
+"""`params.yaml` as frozen, validated models: one per stage, and all of them together.
+
+A stage's model holds exactly the keys that `dvc.yaml` lists for it (a test compares them), and
+`Params` inherits from all, so that every key has one definition and an unknown one is refused.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from fsslib.errors import FsslibError
+
+PARAMS_FILE = Path("params.yaml")
+
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Precision = Literal["float32", "bfloat16"]
+Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet50s", "resnet101s"]
+
+
+def _first_seeds(value: object) -> object:
+    """`seeds: 5` means the first five."""
+    return list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _sources(value: object) -> object:
+    """A plain name in `unlabeled` means the whole source."""
+    if not isinstance(value, list):
+        return value
+    return [{"source": v} if isinstance(v, str) else v for v in value]
+
+
+class Section(BaseModel):
+    """Base of all models: frozen, strict about keys and types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Scenes(Section):
+    """The embedded benchmark."""
+
+    train: Count
+    val: Count
+    size: Annotated[int, Field(ge=64, le=1024)]
+    seed: Seed
+
+
+class Features(Section):
+    """How `extract` keeps features."""
+
+    dense: bool
+    dtype: Literal["int8", "float16"]
+    shard: Count
+
+
+class Regions(Section):
+    """What counts as a region of the index."""
+
+    kind: Literal["label", "component"]
+    min_area: Share
+
+
+class Source(Section):
+    """One source of pool images."""
+
+    source: Annotated[str, Field(min_length=1)]
+    cap: Count | None = None
+
+
+class Training(Section):
+    """Joint training."""
+
+    iterations: Count
+    pairs: Count
+    pool_images: Count
+    shot: Count
+    crop: Annotated[int, Field(ge=32, le=2048)]
+    scale_min: Positive
+    scale_max: Positive
+    min_pixels: Count
+    background: Literal["current", "fused"]
+    lr: Positive
+    head_lr: Positive
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    precision: Precision
+    checkpoint: Count
+
+    @model_validator(mode="after")
+    def _ordered_scale(self) -> "Training":
+        if self.scale_min > self.scale_max:
+            raise ValueError(
+                f"scale_min: {self.scale_min} is above scale_max {self.scale_max}: swap them"
+            )
+        return self
+
+
+class Runtime(Section):
+    """What never changes a result; tracked by no stage."""
+
+    device: Literal["auto", "cpu", "cuda"]
+    workers: Annotated[int, Field(ge=0, le=256)]
+    memory_gb: Positive | None
+
+
+Folds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+Shots = Annotated[list[Count], Field(min_length=1)]
+Seeds = Annotated[list[Seed], Field(min_length=1), BeforeValidator(_first_seeds)]
+Unlabeled = Annotated[list[Source], Field(min_length=1), BeforeValidator(_sources)]
+
+
+class PrepareParams(Section):
+    """Keys of `prepare`."""
+
+    dataset: Literal["procedural", "pascal", "coco", "folder"]
+    data_root: Annotated[str, Field(min_length=1)] | None
+    coco_folds: Literal["contiguous", "strided"]
+    scenes: Scenes
+
+    @model_validator(mode="after")
+    def _root_given(self) -> "PrepareParams":
+        if self.dataset != "procedural" and self.data_root is None:
+            raise ValueError(
+                f"data_root: null, but dataset {self.dataset} needs its folder: set data_root"
+            )
+        return self
+
+
+class EncoderParams(Section):
+    """Keys of every stage that encodes with the initial weights."""
+
+    backbone: Backbone
+    weights: Annotated[str, Field(min_length=1)]
+    seed: Seed
+
+
+class ExtractParams(EncoderParams):
+    """Keys of `extract`."""
+
+    precision: Precision
+    features: Features
+
+
+class CollectParams(Section):
+    """`collect` reads no key: it gathers what `extract` summed."""
+
+
+class ClusterParams(Section):
+    """Keys of `cluster`."""
+
+    k: Annotated[int, Field(ge=1, le=254)]
+    kmeans: Literal["auto", "full", "minibatch"]
+    seed: Seed
+
+
+class PoolParams(Section):
+    """Keys of every stage that lists the pool."""
+
+    unlabeled: Unlabeled
+    seed: Seed
+
+
+class AnnotateParams(EncoderParams, PoolParams):
+    """Keys of `annotate`."""
+
+    precision: Precision
+    features: Features
+
+
+class TrainParams(EncoderParams, PoolParams):
+    """Keys of `train`."""
+
+    m: Share
+    w: Share
+    sigma: Positive
+    pseudo_weight: Annotated[float, Field(ge=0)]
+    mine: bool
+    training: Training
+
+
+class IndexParams(PoolParams):
+    """Keys of `index`."""
+
+    ema: bool
+    precision: Precision
+    regions: Regions
+
+
+class EpisodesParams(Section):
+    """Keys of `episodes`."""
+
+    shots: Shots
+    seeds: Seeds
+    episodes: Count
+    ways: Annotated[int, Field(ge=1, le=254)]
+    protocol: Literal["paper", "hsnet"]
+    min_pixels: Count
+
+
+class EvaluateParams(Section):
+    """Keys of `evaluate`."""
+
+    w: Share
+    beta: Share
+    top_n: Count
+    sigma: Positive
+    rectify_fg: bool
+    rectify_bg: bool
+    ema: bool
+    precision: Precision
+
+
+class SummarizeParams(Section):
+    """Keys of `summarize`."""
+
+    folds: Folds
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "SummarizeParams":
+        if len(set(self.folds)) != len(self.folds):
+            raise ValueError(f"folds: {self.folds} names a fold twice: list each once")
+        return self
+
+
+STAGES: dict[str, type[Section]] = {
+    "prepare": PrepareParams,
+    "extract": ExtractParams,
+    "collect": CollectParams,
+    "cluster": ClusterParams,
+    "annotate": AnnotateParams,
+    "train": TrainParams,
+    "index": IndexParams,
+    "episodes": EpisodesParams,
+    "evaluate": EvaluateParams,
+    "summarize": SummarizeParams,
+}
+
+
+class Params(
+    PrepareParams,
+    ExtractParams,
+    ClusterParams,
+    AnnotateParams,
+    TrainParams,
+    IndexParams,
+    EpisodesParams,
+    EvaluateParams,
+    SummarizeParams,
+):
+    """The whole of `params.yaml`."""
+
+    runtime: Runtime
+
+    @model_validator(mode="after")
+    def _distinct_lists(self) -> "Params":
+        for name in ("shots", "seeds"):
+            values = getattr(self, name)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name}: {values} names a value twice: list each once")
+        return self
+
+
+Model = TypeVar("Model", bound=Section)
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and validate the whole file.
+
+    Raises:
+        FsslibError: missing file, bad YAML, unknown key, wrong type or impossible value; one line
+            that names the key.
+    """
+    return _validate(Params, _read_yaml(path), path)
+
+
+def stage_params(model: type[Model], params: Params) -> Model:
+    """The part of the parameters that one stage may read."""
+    raw = params.model_dump()
+    return model.model_validate({name: raw[name] for name in model.model_fields})
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise FsslibError(f"{path} does not exist: run from the project's folder") from None
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        problem = " ".join(str(error).split())
+        raise FsslibError(f"{path} is not readable YAML: {problem}") from None
+    if not isinstance(raw, dict):
+        raise FsslibError(f"{path} holds no keys: restore it with 'git checkout {path}'")
+    return raw
+
+
+def _validate(model: type[Model], raw: dict[str, Any], path: Path) -> Model:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise FsslibError(f"{path}: {_explain(error, model)}") from None
+
+
+def _explain(error: ValidationError, model: type[Section]) -> str:
+    """All problems in one line, each with its key, value and constraint."""
+    parts = []
+    for problem in error.errors():
+        key = ".".join(str(p) for p in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            parts.append(f"unknown key {key}: {_suggest(key, model)}")
+        elif problem["type"] == "missing":
+            parts.append(f"{key} is missing: add it")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            value = "" if not key else f"{key}: {problem['input']!r}: "
+            parts.append(f"{value}{message[:1].lower()}{message[1:]}")
+    return "; ".join(parts)
+
+
+def _suggest(key: str, model: type[Section]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(key, list(model.model_fields), n=1)
+    return f"did you mean {close[0]}?" if close else "remove it"

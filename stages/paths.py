@@ -1,0 +1,59 @@
+"""Where each step writes: `data/<step>`, results in `results`; one folder a fold."""
+
+from pathlib import Path
+
+DATA = Path("data")
+RESULTS = Path("results")
+SCRATCH = Path(".scratch")
+
+PREPARE = DATA / "prepare"
+MANIFEST = PREPARE / "manifest.json"
+EXTRACT = DATA / "extract"
+PROTOTYPES = DATA / "collect" / "prototypes.h5"
+PRETRAINED = DATA / "pretrain" / "resnet18-procedural.safetensors"
+METRICS = RESULTS / "metrics.json"
+
+
+def clusters(fold: int) -> Path:
+    """Sub-clusters of a fold."""
+    return DATA / "cluster" / str(fold) / "clusters.h5"
+
+
+def cluster_report(fold: int) -> Path:
+    """Sizes and classes of the sub-clusters."""
+    return DATA / "cluster" / str(fold) / "report.json"
+
+
+def pseudo_masks(fold: int) -> Path:
+    """Folder of zips with the pseudo-masks."""
+    return DATA / "annotate" / str(fold)
+
+
+def trained(fold: int) -> Path:
+    """Folder of the trained model and its curves."""
+    return DATA / "train" / str(fold)
+
+
+def model(fold: int) -> Path:
+    """The trained model."""
+    return trained(fold) / "model.safetensors"
+
+
+def region_index(fold: int) -> Path:
+    """Folder of the region index."""
+    return DATA / "index" / str(fold)
+
+
+def episodes(fold: int) -> Path:
+    """The frozen list of episodes."""
+    return DATA / "episodes" / str(fold) / "episodes.json"
+
+
+def fold_results(fold: int) -> Path:
+    """Folder of one fold's results."""
+    return RESULTS / "folds" / str(fold)
+
+
+def timing(fold: int) -> Path:
+    """How long evaluation took; apart from the metrics, which are the same for every run."""
+    return DATA / "evaluate" / str(fold) / "timing.json"

@@ -1,0 +1,74 @@
+"""`prepare`: the dataset named in params.yaml as a manifest (and its files, when embedded)."""
+
+import shutil
+
+from fsslib.data.manifest import Manifest, save_manifest
+from fsslib.data.scan import load_dataset
+from fsslib.data.scenes import make_scenes
+from fsslib.errors import FsslibError
+from stages import paths
+from stages.common import Bar, command, make_app, project_root, say
+from stages.inputs import read_params
+from stages.params import PrepareParams, Runtime, stage_params
+
+
+@command
+def main() -> None:
+    """Make the dataset's manifest: sizes, classes, folds and pixels per class of every image.
+
+    Reads dataset, data_root, coco_folds and scenes from params.yaml. `dataset: procedural` renders
+    the embedded benchmark; the others read a folder in VOC layout at data_root (made by
+    `fss data`), check every image and mask, and copy nothing. Writes data/prepare/.
+    """
+    everything = read_params()
+    params = stage_params(PrepareParams, everything)
+    building = paths.PREPARE.with_name(".prepare.part")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    if params.dataset == "procedural":
+        manifest, root = _render(params, everything.runtime), None
+    else:
+        assert params.data_root is not None
+        manifest, root = _scan(params, everything.runtime), params.data_root
+    save_manifest(manifest, building / "manifest.json", root)
+    shutil.rmtree(paths.PREPARE, ignore_errors=True)
+    building.replace(paths.PREPARE)
+    say(
+        f"{params.dataset}: {len(manifest.train)} training and {len(manifest.val)} "
+        f"validation images, {len(manifest.classes)} classes"
+    )
+
+
+def _render(params: PrepareParams, runtime: Runtime) -> Manifest:
+    scenes = params.scenes
+    with Bar("Rendering scenes", scenes.train + scenes.val) as bar:
+        return make_scenes(
+            paths.PREPARE.with_name(".prepare.part"),
+            scenes.train,
+            scenes.val,
+            scenes.size,
+            scenes.seed,
+            bar.advance,
+            max(1, runtime.workers),
+        )
+
+
+def _scan(params: PrepareParams, runtime: Runtime) -> Manifest:
+    root = project_root() / str(params.data_root)
+    if not root.is_dir():
+        raise FsslibError(f"data_root: {params.data_root} is not a folder (looked at {root})")
+    with Bar("Reading masks", 0) as bar:
+        return load_dataset(
+            params.dataset,
+            root,
+            max(1, runtime.workers),
+            bar.advance,
+            paths.SCRATCH / "scan",
+            params.coco_folds,
+        )
+
+
+app = make_app(main)
+
+if __name__ == "__main__":
+    app()

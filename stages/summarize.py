@@ -1,0 +1,41 @@
+"""`summarize`: all folds together."""
+
+import typer
+
+from fsslib.report import overall_metrics
+from fsslib.storage import read_json, write_bytes, write_json
+from fsslib.tables import class_rows, results_table
+from stages import paths
+from stages.common import command, make_app
+from stages.inputs import read_params
+from stages.params import SummarizeParams, stage_params
+
+COMMON = ("dataset", "protocol", "ways", "precision")
+
+
+@command
+def main() -> None:
+    """Average the folds of params.yaml and print the results table.
+
+    Reads folds from params.yaml and results/folds/<fold>/metrics.json of each. Writes
+    results/metrics.json, results/classes.csv (IoU per class, for plots) and results/table.md.
+    """
+    params = stage_params(SummarizeParams, read_params())
+    folds = {
+        fold: read_json(paths.fold_results(fold) / "metrics.json", "run the stage 'evaluate'")
+        for fold in params.folds
+    }
+    overall = overall_metrics(folds)
+    first = folds[params.folds[0]]
+    head = {key: first[key] for key in COMMON}
+    write_json(paths.METRICS, {**head, **overall})
+    write_bytes(paths.RESULTS / "classes.csv", class_rows(folds).encode())
+    table = results_table(folds, overall)
+    write_bytes(paths.RESULTS / "table.md", table.encode())
+    typer.echo(table)
+
+
+app = make_app(main)
+
+if __name__ == "__main__":
+    app()
