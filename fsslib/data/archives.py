@@ -7,6 +7,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -93,15 +94,26 @@ def _tar_members(source: Path, wanted: Callable[[str], bool]) -> Iterator[Member
             if name in seen:
                 raise _refuse(source, f"member {name!r} is there twice")
             seen.add(name)
-            yield Member(name, info.size, lambda info=info: _content(archive, info))  # type: ignore[misc]
+            yield Member(name, info.size, partial(_content, source, archive, info))
 
 
-def _content(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
-    stream = archive.extractfile(info)
-    content = stream.read() if stream is not None else b""
-    if len(content) != info.size:
-        raise EOFError(f"member {info.name!r} is cut off")
+def _content(source: Path, archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    try:
+        stream = archive.extractfile(info)
+        content = stream.read() if stream is not None else b""
+        if len(content) != info.size:
+            raise EOFError(f"member {info.name!r} is cut off")
+    except _DAMAGED as error:
+        raise _damaged(source, error) from None
     return content
+
+
+def _damaged(source: Path, error: Exception) -> FsslibError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return FsslibError(
+        f"archive {source} is damaged or cut off ({reason}): download it again, what was read is "
+        "kept"
+    )
 
 
 def _folder_members(source: Path, wanted: Callable[[str], bool]) -> Iterator[Member]:
@@ -138,8 +150,4 @@ def iter_members(source: Path, wanted: Callable[[str], bool]) -> Iterator[Member
             raise
         raise _refuse(source, str(error)) from None
     except _DAMAGED as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise FsslibError(
-            f"archive {source} is damaged or cut off ({reason}): download it again, "
-            "what was read is kept"
-        ) from None
+        raise _damaged(source, error) from None

@@ -97,6 +97,16 @@ def exif_orientation(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
+def _load_upright(image: Image.Image) -> tuple[Image.Image, int]:
+    """Decode an opened image; returns it as sRGB, upright, and the orientation applied."""
+    # Pillow turns a TIFF and drops its tag while loading; a PNG may tell after its pixels, and
+    # what was asked before loading would be remembered.
+    orientation = exif_orientation(image) if image.format == "TIFF" else 0
+    image.load()
+    orientation = orientation or exif_orientation(image)
+    return to_rgb(ImageOps.exif_transpose(image)), orientation
+
+
 @dataclass(frozen=True)
 class Photograph:
     """A decoded photograph.
@@ -119,10 +129,9 @@ def decode_photograph(path: Path, content: bytes | None = None) -> Photograph:
         FsslibError: as `read_image`.
     """
     with _opened("image", path, content) as image:
-        kind, orientation = f"{image.format} {image.mode}", exif_orientation(image)
-        image.load()
-        orientation = max(orientation, exif_orientation(image))  # PNG may tell after its pixels
-        return Photograph(np.asarray(to_rgb(ImageOps.exif_transpose(image))), kind, orientation)
+        kind = f"{image.format} {image.mode}"
+        shown, orientation = _load_upright(image)
+        return Photograph(np.asarray(shown), kind, orientation)
 
 
 def read_image(path: Path) -> UInt8:
@@ -162,15 +171,12 @@ def size_and_orientation(path: Path) -> tuple[int, int, int]:
         FsslibError: as `read_image`.
     """
     with _opened("image", path) as image:
-        orientation = exif_orientation(image)
         if _header_is_enough(image, path):
+            orientation = exif_orientation(image)
             turned = orientation in _TURNED
             height, width = image.height, image.width
             return (width, height, orientation) if turned else (height, width, orientation)
-        image.load()
-        orientation = exif_orientation(image)
-        shown = ImageOps.exif_transpose(image)
-        to_rgb(shown)
+        shown, orientation = _load_upright(image)
         return shown.height, shown.width, orientation
 
 
