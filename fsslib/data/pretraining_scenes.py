@@ -1,4 +1,4 @@
-"""Pictures to pretrain on: one object of a class that the benchmark does not hold, and clutter."""
+"""Scenes to pretrain on: objects of classes that the benchmark does not hold, among clutter."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -8,43 +8,37 @@ from multiprocessing import get_context
 import numpy as np
 import numpy.typing as npt
 
-from fsslib.data.rendering.compose import (
-    OVERSAMPLING,
-    add_clutter,
-    add_object,
-    develop,
-    new_canvas,
-    place,
-)
+from fsslib.data.rendering.compose import develop, index_mask, paint_scene
 from fsslib.data.rendering.pretraining_classes import PRETRAINING_KINDS
 
 PRETRAINING_CLASSES: tuple[str, ...] = tuple(kind.name for kind in PRETRAINING_KINDS)
-"""Pattern and silhouette; the label of a picture is an index into this."""
+"""Pattern and silhouette, for the mask values from 1."""
 
 STREAM = 2
 """Keeps these pictures' random streams apart from the benchmark's splits 0 and 1."""
 
 
-def render_example(index: int, seed: int, size: int) -> npt.NDArray[np.uint8]:
-    """Render the picture `index`, whose label is `index` modulo the number of classes.
+UInt8 = npt.NDArray[np.uint8]
+
+
+def render_example(index: int, seed: int, size: int) -> tuple[UInt8, UInt8]:
+    """Render one scene of one to four objects; a function of its arguments alone.
 
     Args:
-        index: number of the picture.
+        index: number of the scene; its largest object is of class `index` modulo their number.
         seed: of the whole set.
         size: side in px.
 
     Returns:
-        (size, size, 3) uint8 sRGB, a function of the arguments alone.
+        picture: (size, size, 3) uint8 sRGB.
+        mask: (size, size) uint8, 0 background, c the c-th of `PRETRAINING_CLASSES`, 255 ignore.
     """
     rng = np.random.default_rng([seed, STREAM, index])
-    canvas = new_canvas(rng, (size, size))
-    add_clutter(canvas, rng, int(rng.integers(0, 6)), (0.04, 0.2))
-    painted = (size * OVERSAMPLING, size * OVERSAMPLING)
-    pose = place(rng, [], rng.uniform(0.22, 0.5) * painted[0], painted)
-    add_object(canvas, rng, PRETRAINING_KINDS[index % len(PRETRAINING_KINDS)], 1, pose)
-    if rng.random() < 0.4:
-        add_clutter(canvas, rng, 1, (0.04, 0.12))
-    return develop(canvas, rng)
+    classes = len(PRETRAINING_CLASSES)
+    others = rng.integers(classes, size=int(rng.integers(0, 4)))
+    ids = [index % classes + 1, *(int(c) + 1 for c in others)]
+    canvas = paint_scene(rng, (size, size), PRETRAINING_KINDS, ids)
+    return develop(canvas, rng), index_mask(canvas)
 
 
 def render_examples(
@@ -53,31 +47,33 @@ def render_examples(
     seed: int,
     on_progress: Callable[[int], None] | None = None,
     processes: int = 1,
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+) -> tuple[UInt8, UInt8]:
     """Render the pretraining set into memory.
 
     Args:
         images: how many.
         size: side in px.
-        seed: the pictures are a function of it alone, whatever `processes`.
-        on_progress: called with the number of pictures done so far.
+        seed: the scenes are a function of it alone, whatever `processes`.
+        on_progress: called with the number of scenes just done, one by one.
         processes: how many render side by side.
 
     Returns:
         pictures: (images, size, size, 3) uint8 sRGB.
-        labels: (images,) int64, index into `PRETRAINING_CLASSES`.
+        masks: (images, size, size) uint8, 0 background, 255 ignore.
     """
     pictures = np.empty((images, size, size, 3), dtype=np.uint8)
-    for index, picture in enumerate(_run(partial(render_example, seed=seed, size=size), images, processes)):
-        pictures[index] = picture
+    masks = np.empty((images, size, size), dtype=np.uint8)
+    rendered = _run(partial(render_example, seed=seed, size=size), images, processes)
+    for index, (picture, mask) in enumerate(rendered):
+        pictures[index], masks[index] = picture, mask
         if on_progress is not None:
-            on_progress(index + 1)
-    return pictures, np.arange(images, dtype=np.int64) % len(PRETRAINING_CLASSES)
+            on_progress(1)
+    return pictures, masks
 
 
 def _run(
-    render: Callable[[int], npt.NDArray[np.uint8]], images: int, processes: int
-) -> Iterator[npt.NDArray[np.uint8]]:
+    render: Callable[[int], tuple[UInt8, UInt8]], images: int, processes: int
+) -> Iterator[tuple[UInt8, UInt8]]:
     if processes <= 1:
         yield from map(render, range(images))
         return

@@ -12,16 +12,9 @@ from PIL import Image
 
 from fsslib.data.folds import contiguous_folds
 from fsslib.data.manifest import ImageRecord, Manifest
+from fsslib.data.palette import voc_palette
 from fsslib.data.rendering.classes import KINDS
-from fsslib.data.rendering.compose import (
-    OVERSAMPLING,
-    add_clutter,
-    add_object,
-    develop,
-    index_mask,
-    new_canvas,
-    place,
-)
+from fsslib.data.rendering.compose import develop, index_mask, paint_scene
 from fsslib.data.rendering.curves import Rng
 
 CLASSES: tuple[str, ...] = tuple(kind.name for kind in KINDS)
@@ -29,16 +22,6 @@ CLASSES: tuple[str, ...] = tuple(kind.name for kind in KINDS)
 
 SPLITS = ("train", "val")
 UInt8 = npt.NDArray[np.uint8]
-
-
-def voc_palette() -> list[int]:
-    """Colours of VOC's index masks, 256 x RGB: the bits of the id, dealt to the channels in turn."""
-    colours = []
-    for index in range(256):
-        for channel in range(3):
-            bits = (index >> (3 * k + channel) & 1 for k in range(3))
-            colours.append(sum(bit << (7 - k) for k, bit in enumerate(bits)))
-    return colours
 
 
 def scene_size(rng: Rng, size: int) -> tuple[int, int]:
@@ -73,19 +56,8 @@ def render_scene(seed: int, split: str, index: int, size: int) -> tuple[UInt8, U
     """
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
     height, width = scene_size(rng, size)
-    painted = (height * OVERSAMPLING, width * OVERSAMPLING)
-    canvas = new_canvas(rng, (height, width))
-    add_clutter(canvas, rng, int(rng.integers(2, 7)), (0.04, 0.16))
-    poses = []
     ids = draw_classes(rng, index)
-    spread = rng.uniform(0.9, 1.1) * (1.0 - 0.07 * (len(ids) - 2))
-    for number in range(len(ids)):
-        share = rng.uniform(0.3, 0.42) if number == 0 else rng.uniform(0.23, 0.34)
-        poses.append(place(rng, poses, spread * share * min(painted), painted))
-    for number in np.argsort([pose.y + 0.5 * pose.scale for pose in poses]).tolist():
-        add_object(canvas, rng, KINDS[ids[number] - 1], ids[number], poses[number])
-    if rng.random() < 0.4:
-        add_clutter(canvas, rng, 1, (0.04, 0.12))
+    canvas = paint_scene(rng, (height, width), KINDS, ids)
     return develop(canvas, rng), index_mask(canvas)
 
 
@@ -137,7 +109,7 @@ def make_scenes(
         val: number of validation scenes.
         size: longer side in px.
         seed: the pictures are a function of it alone, whatever `processes`.
-        on_progress: called with the number of scenes done so far.
+        on_progress: called with the number of scenes just done, one by one.
         processes: how many render side by side; above 1 the caller's `__main__` must be importable.
 
     Returns:
@@ -151,7 +123,7 @@ def make_scenes(
     for record in _run(jobs, processes):
         records.append(record)
         if on_progress is not None:
-            on_progress(len(records))
+            on_progress(1)
     parts = {"train": tuple(records[:train]), "val": tuple(records[train:])}
     for split in SPLITS:
         lines = "".join(f"{record.id}\n" for record in parts[split])

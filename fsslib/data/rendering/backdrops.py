@@ -45,7 +45,7 @@ def _sky(rng: Rng, size: Size) -> Float:
         pick(rng, "sky", "sky", "blue", "pink"), pick(rng, "white", "cream", "sky", "pink"), down
     )
     clouds = np.clip(cloudy(rng, size, 2, 2.5) - rng.uniform(0.0, 0.5), 0, 1)[..., None]
-    return rgb + (1 - rgb) * 0.8 * clouds
+    return np.asarray(rgb + (1 - rgb) * 0.8 * clouds, dtype=np.float32)
 
 
 def _ground(rng: Rng, size: Size, families: tuple[str, ...], cells: int, stretch: float) -> Float:
@@ -81,7 +81,7 @@ def patterned(rng: Rng, size: Size, coat: Coat) -> Float:
     v = np.linspace(-1, 1, size[0], dtype=np.float32)[:, None] * np.ones(size, np.float32)
     u = np.linspace(-1, 1, size[1], dtype=np.float32)[None, :] * np.ones(size, np.float32)
     share = PATTERNS[surface.pattern](u, v, grain)[..., None]
-    return surface.first + (surface.second - surface.first) * share
+    return np.asarray(surface.first + (surface.second - surface.first) * share, dtype=np.float32)
 
 
 WALLS = (
@@ -102,7 +102,7 @@ FLOORS = (
 def _soften(rgb: Float, rng: Rng) -> Float:
     """Pull a patterned surface towards its mean, so that it stays behind the objects."""
     keep = np.float32(rng.uniform(0.35, 0.85))
-    return rgb.mean((0, 1)) + (rgb - rgb.mean((0, 1))) * keep
+    return np.asarray(rgb.mean((0, 1)) + (rgb - rgb.mean((0, 1))) * keep, dtype=np.float32)
 
 
 def _wall(rng: Rng, size: Size) -> Float:
@@ -116,7 +116,10 @@ def _floor(rng: Rng, size: Size) -> Float:
 def _forest(rng: Rng, size: Size) -> Float:
     rgb = _ground(rng, size, ("green", "olive", "teal"), 9, 1.0)
     trunks = np.clip(noise(rng, (1, size[1]), (1, 14)) - 0.35, 0, 1) * np.float32(1.6)
-    return rgb + (pick(rng, "brown", "dark", "gray") - rgb) * np.clip(trunks, 0, 1)[..., None]
+    return np.asarray(
+        rgb + (pick(rng, "brown", "dark", "gray") - rgb) * np.clip(trunks, 0, 1)[..., None],
+        dtype=np.float32,
+    )
 
 
 Painter = Callable[[Rng, Size], Float]
@@ -145,4 +148,4 @@ def draw_backdrop(rng: Rng, size: Size) -> Float:
     rows = np.linspace(0, 1, size[0], dtype=np.float32)[:, None]
     below = np.clip((rows - horizon[None, :]) * size[0] / 2 + 0.5, 0, 1).astype(np.float32)
     haze = 1 - np.float32(0.25) * np.exp(-np.abs(rows - horizon[None, :]) * 14).astype(np.float32)
-    return (rgb + (front - rgb) * below[..., None]) * haze[..., None]
+    return np.asarray((rgb + (front - rgb) * below[..., None]) * haze[..., None], dtype=np.float32)

@@ -1,14 +1,14 @@
 """The twenty classes of the benchmark: a figure and the coats of its parts.
 
-Fold `f` holds the f-th member of five families (four-legged, winged, vehicle, plant, household), and
-patterns and colour families cross the folds on purpose: what base classes teach is meant to help on
+Fold `f` holds the f-th member of five families (four-legged, winged, vehicle, plant, household).
+Patterns and colour families cross the folds on purpose: what base classes teach is meant to help on
 the novel ones.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from fsslib.data.rendering import creatures, things
+from fsslib.data.rendering import household, plants, quadrupeds, vehicles, winged
 from fsslib.data.rendering.colours import EARTH, VIVID, Coat
 from fsslib.data.rendering.curves import Rng
 from fsslib.data.rendering.paint import Figure
@@ -54,60 +54,202 @@ def _wings(*patterns: str, period: float = 0.28) -> Coat:
 
 KINDS: tuple[Kind, ...] = (
     # fold 0
-    Kind("zebra", creatures.zebra, {"main": Coat(("stripes",), PALE, ("dark", "brown"), 0.2, 8)}),
-    Kind("parrot", creatures.parrot, {"main": _wings("scales", "plain", period=0.2), "wing": _wings("scales", "stripes", period=0.2)}),
-    Kind("sailboat", things.sailboat, {
-        "main": Coat(("planks", "plain"), ("brown", "red", "blue", "white"), ("dark", "brown"), 0.13, 90),
-        "sail": Coat(("plain", "stripes"), (*PALE, *VIVID), (*PALE, *VIVID), 0.4, 90),
-        "second": Coat(("plain", "stripes"), (*PALE, *VIVID), PALE, 0.4, 90),
-        "flag": _wings("plain")}),
-    Kind("mushroom", things.mushroom, {
-        "main": Coat(("spots", "plain"), ("red", "brown", "orange", "purple", "tan", "blue"), PALE, 0.36),
-        "gills": Coat(("stripes",), PALE, ("brown",), 0.08)}),
-    Kind("teapot", things.teapot, {"main": Coat(("checker", "plain", "spots"), (*VIVID, "white"), (*VIVID, "white"), 0.3)}),
+    Kind("zebra", quadrupeds.zebra, {"main": Coat(("stripes",), PALE, ("dark", "brown"), 0.2, 8)}),
+    Kind(
+        "parrot",
+        winged.parrot,
+        {
+            "main": _wings("scales", "plain", period=0.2),
+            "wing": _wings("scales", "stripes", period=0.2),
+        },
+    ),
+    Kind(
+        "sailboat",
+        vehicles.sailboat,
+        {
+            "main": Coat(
+                ("planks", "plain"), ("brown", "red", "blue", "white"), ("dark", "brown"), 0.13, 90
+            ),
+            "sail": Coat(("plain", "stripes"), (*PALE, *VIVID), (*PALE, *VIVID), 0.4, 90),
+            "second": Coat(("plain", "stripes"), (*PALE, *VIVID), PALE, 0.4, 90),
+            "flag": _wings("plain"),
+        },
+    ),
+    Kind(
+        "mushroom",
+        plants.mushroom,
+        {
+            "main": Coat(
+                ("spots", "plain"), ("red", "brown", "orange", "purple", "tan", "blue"), PALE, 0.36
+            ),
+            "gills": Coat(("stripes",), PALE, ("brown",), 0.08),
+        },
+    ),
+    Kind(
+        "teapot",
+        household.teapot,
+        {"main": Coat(("checker", "plain", "spots"), (*VIVID, "white"), (*VIVID, "white"), 0.3)},
+    ),
     # fold 1
-    Kind("leopard", creatures.leopard, {"main": Coat(("spots",), ("tan", "yellow", "orange", "gray"), ("dark", "brown"), 0.2)}),
-    Kind("butterfly", creatures.butterfly, {"main": _wings("spots", "stripes", period=0.3), "second": _wings("spots", "plain", period=0.3)}),
-    Kind("car", things.car, {"main": Coat(("plain", "plain", "checker"), (*VIVID, "white", "gray"), (*EARTH, "white"), 0.4)}),
-    Kind("cactus", things.cactus, {
-        "main": Coat(("stripes", "spots"), ("green", "olive", "teal"), ("olive", "cream", "dark"), 0.13),
-        "flower": _wings("plain")}),
-    Kind("armchair", things.armchair, {
-        "main": Coat(("checker", "plain", "stripes", "wool"), (*VIVID, "tan"), EARTH, 0.26),
-        "cushion": Coat(("plain", "stripes", "spots"), (*VIVID, *PALE), (*VIVID, *EARTH), 0.24)}),
+    Kind(
+        "leopard",
+        quadrupeds.leopard,
+        {"main": Coat(("spots",), ("tan", "yellow", "orange", "gray"), ("dark", "brown"), 0.2)},
+    ),
+    Kind(
+        "butterfly",
+        winged.butterfly,
+        {
+            "main": _wings("spots", "stripes", period=0.3),
+            "second": _wings("spots", "plain", period=0.3),
+        },
+    ),
+    Kind(
+        "car",
+        vehicles.car,
+        {
+            "main": Coat(
+                ("plain", "plain", "checker"), (*VIVID, "white", "gray"), (*EARTH, "white"), 0.4
+            )
+        },
+    ),
+    Kind(
+        "cactus",
+        plants.cactus,
+        {
+            "main": Coat(
+                ("stripes", "spots"), ("green", "olive", "teal"), ("olive", "cream", "dark"), 0.13
+            ),
+            "flower": _wings("plain"),
+        },
+    ),
+    Kind(
+        "armchair",
+        household.armchair,
+        {
+            "main": Coat(("checker", "plain", "stripes", "wool"), (*VIVID, "tan"), EARTH, 0.26),
+            "cushion": Coat(("plain", "stripes", "spots"), (*VIVID, *PALE), (*VIVID, *EARTH), 0.24),
+        },
+    ),
     # fold 2
-    Kind("sheep", creatures.sheep, {
-        "main": Coat(("wool",), (*PALE, "gray", "brown"), ("gray", "tan"), 0.26),
-        "face": Coat(("plain",), ("dark", "cream", "brown", "tan"), ("dark",))}),
-    Kind("owl", creatures.owl, {
-        "main": Coat(("scales", "spots"), ("brown", "tan", "gray", "white"), ("dark", "brown", "cream"), 0.17),
-        "wing": Coat(("scales", "stripes"), ("brown", "gray", "tan"), ("dark", "cream"), 0.17),
-        "belly": Coat(("scales", "stripes"), PALE, ("brown", "gray"), 0.15, 90)}),
-    Kind("balloon", things.balloon, {
-        "main": Coat(("stripes", "checker", "plain"), VIVID, (*VIVID, "white"), 0.36),
-        "basket": Coat(("checker", "bricks"), ("brown", "tan"), ("dark", "brown"), 0.1)}),
-    Kind("sunflower", things.sunflower, {
-        "petal": Coat(("plain",), ("yellow", "orange", "pink", "white", "red", "purple"), ("orange", "red")),
-        "core": Coat(("spots", "checker", "wool"), ("brown", "dark", "yellow"), ("yellow", "dark", "tan"), 0.12)}),
-    Kind("lamp", things.lamp, {
-        "main": Coat(("plain", "stripes", "checker"), ("yellow", "orange", "cream", "red", "teal", "pink"), (*PALE, "orange"), 0.26),
-        "stand": Coat(("plain", "bricks", "scales"), (*VIVID, "gray", "brown"), EARTH, 0.2)}),
+    Kind(
+        "sheep",
+        quadrupeds.sheep,
+        {
+            "main": Coat(("wool",), (*PALE, "gray", "brown"), ("gray", "tan"), 0.26),
+            "face": Coat(("plain",), ("dark", "cream", "brown", "tan"), ("dark",)),
+        },
+    ),
+    Kind(
+        "owl",
+        winged.owl,
+        {
+            "main": Coat(
+                ("scales", "spots"),
+                ("brown", "tan", "gray", "white"),
+                ("dark", "brown", "cream"),
+                0.17,
+            ),
+            "wing": Coat(("scales", "stripes"), ("brown", "gray", "tan"), ("dark", "cream"), 0.17),
+            "belly": Coat(("scales", "stripes"), PALE, ("brown", "gray"), 0.15, 90),
+        },
+    ),
+    Kind(
+        "balloon",
+        vehicles.balloon,
+        {
+            "main": Coat(("stripes", "checker", "plain"), VIVID, (*VIVID, "white"), 0.36),
+            "basket": Coat(("checker", "bricks"), ("brown", "tan"), ("dark", "brown"), 0.1),
+        },
+    ),
+    Kind(
+        "sunflower",
+        plants.sunflower,
+        {
+            "petal": Coat(
+                ("plain",),
+                ("yellow", "orange", "pink", "white", "red", "purple"),
+                ("orange", "red"),
+            ),
+            "core": Coat(
+                ("spots", "checker", "wool"),
+                ("brown", "dark", "yellow"),
+                ("yellow", "dark", "tan"),
+                0.12,
+            ),
+        },
+    ),
+    Kind(
+        "lamp",
+        household.lamp,
+        {
+            "main": Coat(
+                ("plain", "stripes", "checker"),
+                ("yellow", "orange", "cream", "red", "teal", "pink"),
+                (*PALE, "orange"),
+                0.26,
+            ),
+            "stand": Coat(("plain", "bricks", "scales"), (*VIVID, "gray", "brown"), EARTH, 0.2),
+        },
+    ),
     # fold 3
-    Kind("deer", creatures.deer, {
-        "main": Coat(("plain", "plain", "spots"), ("brown", "tan", "orange", "gray"), ("brown", "cream"), 0.24),
-        "horn": Coat(("plain",), ("tan", "cream", "brown"), ("brown",))}),
-    Kind("bee", creatures.bee, {
-        "main": Coat(("stripes",), ("yellow", "orange", "tan"), ("dark", "brown"), 0.26),
-        "fuzz": Coat(("wool",), ("yellow", "orange", "brown", "tan"), ("brown", "dark"), 0.2)}),
-    Kind("train", things.train, {
-        "main": Coat(("plain", "bricks", "planks"), ("red", "green", "blue", "gray", "teal"), ("dark", "gray"), 0.3),
-        "cabin": Coat(("plain", "planks"), VIVID, EARTH, 0.16)}),
-    Kind("pine", things.pine, {
-        "main": Coat(("scales", "wool"), ("green", "olive", "teal", "sky"), ("dark", "white", "olive"), 0.2)}),
-    Kind("gift", things.gift, {
-        "main": Coat(("checker", "spots", "stripes", "plain"), (*VIVID, "white"), (*VIVID, "white"), 0.32),
-        "side": Coat(("checker", "spots", "stripes", "plain"), VIVID, VIVID, 0.32),
-        "lid": Coat(("plain", "stripes"), VIVID, VIVID, 0.32),
-        "ribbon": Coat(("plain",), (*VIVID, "white"), ("red", "white"))}),
-)  # fmt: skip
+    Kind(
+        "deer",
+        quadrupeds.deer,
+        {
+            "main": Coat(
+                ("plain", "plain", "spots"),
+                ("brown", "tan", "orange", "gray"),
+                ("brown", "cream"),
+                0.24,
+            ),
+            "horn": Coat(("plain",), ("tan", "cream", "brown"), ("brown",)),
+        },
+    ),
+    Kind(
+        "bee",
+        winged.bee,
+        {
+            "main": Coat(("stripes",), ("yellow", "orange", "tan"), ("dark", "brown"), 0.26),
+            "fuzz": Coat(("wool",), ("yellow", "orange", "brown", "tan"), ("brown", "dark"), 0.2),
+        },
+    ),
+    Kind(
+        "train",
+        vehicles.train,
+        {
+            "main": Coat(
+                ("plain", "bricks", "planks"),
+                ("red", "green", "blue", "gray", "teal"),
+                ("dark", "gray"),
+                0.3,
+            ),
+            "cabin": Coat(("plain", "planks"), VIVID, EARTH, 0.16),
+        },
+    ),
+    Kind(
+        "pine",
+        plants.pine,
+        {
+            "main": Coat(
+                ("scales", "wool"),
+                ("green", "olive", "teal", "sky"),
+                ("dark", "white", "olive"),
+                0.2,
+            )
+        },
+    ),
+    Kind(
+        "gift",
+        household.gift,
+        {
+            "main": Coat(
+                ("checker", "spots", "stripes", "plain"), (*VIVID, "white"), (*VIVID, "white"), 0.32
+            ),
+            "side": Coat(("checker", "spots", "stripes", "plain"), VIVID, VIVID, 0.32),
+            "lid": Coat(("plain", "stripes"), VIVID, VIVID, 0.32),
+            "ribbon": Coat(("plain",), (*VIVID, "white"), ("red", "white")),
+        },
+    ),
+)
 """In the order of the class ids 1 to 20."""

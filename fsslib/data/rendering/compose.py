@@ -25,7 +25,7 @@ def new_canvas(rng: Rng, size: tuple[int, int]) -> Canvas:
 
     Args:
         rng: randomness.
-        size: height and width of the final picture in px; the canvas is `OVERSAMPLING` times larger.
+        size: height and width of the final picture in px; the canvas is larger.
     """
     angle = rng.uniform(0.15, 0.85) * np.pi
     return Canvas(
@@ -74,6 +74,32 @@ def place(rng: Rng, taken: Sequence[Pose], scale: float, size: tuple[int, int]) 
         if gap > best_gap:
             best, best_gap = (float(x), float(y)), gap
     return Pose(*best, scale, float(rng.normal(0, 14)), bool(rng.random() < 0.5))
+
+
+def paint_scene(
+    rng: Rng, size: tuple[int, int], kinds: Sequence[Kind], ids: Sequence[int]
+) -> Canvas:
+    """Backdrop, clutter and one object for every entry of `ids`, the first the largest.
+
+    Args:
+        rng: randomness.
+        size: height and width of the final picture in px.
+        kinds: the classes; class id 1 is the first.
+        ids: class ids of the objects.
+    """
+    canvas = new_canvas(rng, size)
+    add_clutter(canvas, rng, int(rng.integers(2, 7)), (0.04, 0.16))
+    height, width = canvas.labels.shape
+    poses: list[Pose] = []
+    spread = rng.uniform(0.9, 1.1) * (1.0 - 0.07 * (len(ids) - 2)) * min(height, width)
+    for number in range(len(ids)):
+        share = rng.uniform(0.3, 0.42) if number == 0 else rng.uniform(0.23, 0.34)
+        poses.append(place(rng, poses, float(spread * share), (height, width)))
+    for number in np.argsort([pose.y + 0.5 * pose.scale for pose in poses]).tolist():
+        add_object(canvas, rng, kinds[ids[number] - 1], ids[number], poses[number])
+    if rng.random() < 0.4:
+        add_clutter(canvas, rng, 1, (0.04, 0.12))
+    return canvas
 
 
 def develop(canvas: Canvas, rng: Rng) -> UInt8:

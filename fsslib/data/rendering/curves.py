@@ -16,13 +16,19 @@ def ellipse(
     """Ellipse around (cx, cy), turned clockwise by `degrees`."""
     t = np.linspace(0, 2 * np.pi, n, endpoint=False)
     points = np.stack([rx * np.cos(t), ry * np.sin(t)], axis=1)
-    return turn(points, degrees) + (cx, cy)
+    return move(turn(points, degrees), cx, cy)
 
 
 def turn(points: Outline, degrees: float) -> Outline:
     """Rotate around the origin, clockwise on the screen."""
     a = np.deg2rad(degrees)
-    return points @ np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
+    turned: Outline = points @ np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
+    return turned
+
+
+def move(points: Outline, dx: float, dy: float) -> Outline:
+    """Shift an outline."""
+    return np.asarray(points + np.array([dx, dy]), dtype=np.float64)
 
 
 def bumpy(

@@ -52,20 +52,24 @@ def _frame(u: Field, v: Field, grain: Grain) -> tuple[Field, Field]:
     return bent, y + grain.warp * np.sin(1.3 * x + q).astype(np.float32)
 
 
+def _share(field: npt.NDArray[np.floating]) -> Field:
+    return np.asarray(np.clip(field, 0, 1), dtype=np.float32)
+
+
 def _soft(signed: Field, edge: float) -> Field:
-    return np.clip(0.5 + edge * signed, 0, 1).astype(np.float32)
+    return _share(0.5 + edge * signed)
 
 
 def _hash(i: Field, j: Field, salt: float) -> Field:
     """Pseudo-random number in 0 to 1 for every integer cell."""
     mixed = np.sin(i * np.float32(12.9898) + j * np.float32(78.233) + np.float32(salt))
-    return (mixed * np.float32(437.585)) % np.float32(1)
+    return np.asarray((mixed * np.float32(437.585)) % np.float32(1), dtype=np.float32)
 
 
 def plain(u: Field, v: Field, grain: Grain) -> Field:
     """Slow drift from one colour towards the other."""
     _, y = _frame(u, v, grain)
-    return np.clip(0.22 + 0.22 * np.sin(0.6 * y + grain.phase[2]), 0, 1).astype(np.float32)
+    return _share(0.22 + 0.22 * np.sin(0.6 * y + grain.phase[2]))
 
 
 def stripes(u: Field, v: Field, grain: Grain) -> Field:
@@ -99,7 +103,7 @@ def scales(u: Field, v: Field, grain: Grain) -> Field:
     dx = (x + 0.5 * (row % 2)) % 1 - 0.5
     dy = y - row
     rim = np.sqrt(dx * dx * np.float32(2.4) + dy * dy)
-    return np.clip(0.15 + 0.85 * np.clip(rim - 0.35, 0, 1) ** 1.5 * 1.9, 0, 1).astype(np.float32)
+    return _share(0.15 + 0.85 * np.clip(rim - 0.35, 0, 1) ** 1.5 * 1.9)
 
 
 def wool(u: Field, v: Field, grain: Grain) -> Field:
@@ -108,7 +112,7 @@ def wool(u: Field, v: Field, grain: Grain) -> Field:
     p, q, r = grain.phase
     bend = 1.8 * np.sin(3.1 * y + q + 1.3 * np.sin(2.3 * x + r))
     wave = np.sin(5.1 * x + p + bend) + np.sin(5.7 * y + r + 1.9 * np.sin(4.3 * x - 2.1 * y))
-    return np.clip(0.35 + 0.25 * wave, 0, 1).astype(np.float32)
+    return _share(0.35 + 0.25 * wave)
 
 
 def planks(u: Field, v: Field, grain: Grain) -> Field:
@@ -117,7 +121,7 @@ def planks(u: Field, v: Field, grain: Grain) -> Field:
     board = np.floor(x)
     joint = _soft(np.abs(x - board - 0.5) - 0.44, 14)
     vein = 0.18 * np.sin(24 * (x - board) + 2 * np.sin(1.1 * y + 5 * board) + 7 * board)
-    return np.clip(0.2 + 0.25 * _hash(board, board, 0.3) + vein + joint, 0, 1).astype(np.float32)
+    return _share(0.2 + 0.25 * _hash(board, board, 0.3) + vein + joint)
 
 
 def bricks(u: Field, v: Field, grain: Grain) -> Field:
@@ -125,10 +129,10 @@ def bricks(u: Field, v: Field, grain: Grain) -> Field:
     x, y = _frame(u, v, grain)
     y = y * np.float32(2)
     row = np.floor(y)
-    x = x + 0.5 * (row % 2)
+    x = (x + 0.5 * (row % 2)).astype(np.float32)
     i = np.floor(x)
     mortar = np.maximum(np.abs(x - i - 0.5) - 0.45, (np.abs(y - row - 0.5) - 0.4) * 0.6)
-    return np.clip(_soft(mortar, 22) + 0.3 * _hash(i, row, 1.7), 0, 1).astype(np.float32)
+    return _share(_soft(mortar, 22) + 0.3 * _hash(i, row, 1.7))
 
 
 PATTERNS: dict[str, Callable[[Field, Field, Grain], Field]] = {

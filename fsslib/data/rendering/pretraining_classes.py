@@ -1,6 +1,7 @@
 """Classes of the pretraining pictures: other silhouettes, each in three coats."""
 
-from fsslib.data.rendering import others
+from fsslib.data.rendering import other_animals as animals
+from fsslib.data.rendering import other_things as things
 from fsslib.data.rendering.classes import Kind
 from fsslib.data.rendering.colours import EARTH, VIVID, Coat
 from fsslib.data.rendering.patterns import PATTERNS
@@ -8,10 +9,25 @@ from fsslib.data.rendering.patterns import PATTERNS
 ANY = (*VIVID, *EARTH)
 
 FIGURES = (
-    others.fish, others.turtle, others.snail, others.snake, others.whale, others.jellyfish,
-    others.rocket, others.house, others.umbrella, others.cup, others.apple, others.starfish,
-    others.icecream, others.hat, others.guitar, others.crown, others.windmill, others.crab,
-)  # fmt: skip
+    animals.fish,
+    animals.turtle,
+    animals.snail,
+    animals.snake,
+    animals.whale,
+    animals.jellyfish,
+    things.rocket,
+    things.house,
+    things.umbrella,
+    things.cup,
+    things.apple,
+    animals.starfish,
+    things.icecream,
+    things.hat,
+    things.guitar,
+    things.crown,
+    things.windmill,
+    animals.crab,
+)
 """Silhouettes; none is used by `classes.KINDS`."""
 
 
