@@ -5,6 +5,7 @@ from typing import cast
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from fsslib.errors import FsslibError
@@ -29,10 +30,9 @@ class Encoder(nn.Module):
 
     conv1: nn.Module
     bn1: nn.Module
-    relu: nn.Module
     maxpool: nn.Module
-    layer1: nn.Module
-    layer2: nn.Module
+    layer1: nn.Sequential
+    layer2: nn.Sequential
     layer3: nn.Sequential
 
     def __init__(self, backbone: str) -> None:
@@ -45,8 +45,8 @@ class Encoder(nn.Module):
         _remove_stride(net.layer3)
         self.backbone = backbone
         self.conv1, self.bn1 = cast(nn.Module, net.conv1), cast(nn.Module, net.bn1)
-        self.relu, self.maxpool = cast(nn.Module, net.relu), cast(nn.Module, net.maxpool)
-        self.layer1, self.layer2 = cast(nn.Module, net.layer1), cast(nn.Module, net.layer2)
+        self.maxpool = cast(nn.Module, net.maxpool)
+        self.layer1, self.layer2 = cast(nn.Sequential, net.layer1), cast(nn.Sequential, net.layer2)
         self.layer3 = cast(nn.Sequential, net.layer3)
         self.channels = 1024 if isinstance(self.layer3[-1], Bottleneck) else 256
         self.train(False)
@@ -64,25 +64,50 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode normalised images: (B, 3, H, W) -> (B, C, ceil(H/8), ceil(W/8))."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        x = self.layer2(self.layer1(x))
-        for block in self.layer3[:-1]:
-            x = block(x)
-        return _without_last_relu(self.layer3[-1], x)
+        x = self.maxpool(self._stem(images))
+        *blocks, last = [*self.layer1, *self.layer2, *self.layer3]
+        for block in blocks:
+            x = torch.relu_(_residual(block, x))
+        return _residual(last, x)
+
+    def _stem(self, images: Tensor) -> Tensor:
+        if isinstance(self.conv1, nn.Sequential):
+            first, norm, _, second, norm2, _, third = self.conv1
+            x = torch.relu_(_conv_bn(first, norm, images))
+            x = torch.relu_(_conv_bn(second, norm2, x))
+            return torch.relu_(_conv_bn(third, self.bn1, x))
+        return torch.relu_(_conv_bn(self.conv1, self.bn1, images))
 
 
-def _without_last_relu(block: nn.Module, x: Tensor) -> Tensor:
-    """torchvision's residual block less its final ReLU, so that cosines use the full circle."""
+def _conv_bn(conv: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
+    """Convolution and frozen batch norm in one: the norm is a fixed scale and shift a channel.
+
+    Folding it into the weights, on every pass since they may be training, saves the passes over the
+    activations that a batch norm costs forward and backward (measured in docs/performance.md).
+    """
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    weight = conv.weight * scale.view(-1, 1, 1, 1)
+    shift = norm.bias - norm.running_mean * scale
+    return conv2d(x, weight, shift, conv.stride, conv.padding, conv.dilation)
+
+
+def _residual(block: BasicBlock | Bottleneck, x: Tensor) -> Tensor:
+    """torchvision's residual block up to its last ReLU, which the caller adds or leaves out.
+
+    Without it at the end of layer3, cosines use the full circle (section 4.1).
+    """
+    out = torch.relu_(_conv_bn(block.conv1, block.bn1, x))
+    out = _conv_bn(block.conv2, block.bn2, out)
     if isinstance(block, Bottleneck):
-        out = block.relu(block.bn1(block.conv1(x)))
-        out = block.relu(block.bn2(block.conv2(out)))
-        out = block.bn3(block.conv3(out))
-    else:
-        block = cast(BasicBlock, block)
-        out = block.relu(block.bn1(block.conv1(x)))
-        out = block.bn2(block.conv2(out))
-    identity = x if block.downsample is None else block.downsample(x)
-    return cast(Tensor, out + identity)
+        out = _conv_bn(block.conv3, block.bn3, torch.relu_(out))
+    if block.downsample is None:
+        return out + x
+    conv, norm = block.downsample
+    return out + _conv_bn(conv, norm, x)
 
 
 def _remove_stride(layer: nn.Module) -> None:
