@@ -1,0 +1,39 @@
+"""What several tests share: one-line errors, a small dataset on disk, comparison of states."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fsslib.data.manifest import ImageRecord, Manifest
+from fsslib.errors import FsslibError
+from tests.data.fakes import png_bytes, write
+from tests.scenes import NAMES, scene
+
+LAYOUT = [(1,), (2,), (3,), (1, 4), (2, 5), (3, 6), (1, 2), (2, 3), (4,), (5, 6), (1, 6), (3, 4)]
+"""Classes in each training image; fold 0 holds back 1 to 3, fold 1 holds back 4 to 6."""
+
+
+def one_line(function, *args, **kwargs) -> str:
+    """The message of the `FsslibError` that the call raises, a single line."""
+    with pytest.raises(FsslibError) as caught:
+        function(*args, **kwargs)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1, message
+    return message
+
+
+def make_dataset(root: Path, layout=LAYOUT, sizes=((60, 76), (72, 56))) -> Manifest:
+    """A VOC-layout folder of discs on noise with rims of 255, and its manifest."""
+    records = []
+    for number, class_ids in enumerate(layout):
+        image_id = f"train_{number:03d}"
+        image, mask = scene(number, class_ids, sizes[number % len(sizes)])
+        write(root / "JPEGImages" / f"{image_id}.png", png_bytes(image, palette=False))
+        write(root / "SegmentationClass" / f"{image_id}.png", png_bytes(mask))
+        values, counts = np.unique(mask, return_counts=True)
+        pixels = dict(zip(values.tolist(), counts.tolist(), strict=True))
+        paths = f"JPEGImages/{image_id}.png", f"SegmentationClass/{image_id}.png"
+        records.append(ImageRecord(image_id, *paths, *mask.shape, pixels))
+    folds = ((1, 2, 3), (4, 5, 6))
+    return Manifest("discs", "listed", root, NAMES, folds, train=tuple(records), val=())

@@ -1,0 +1,103 @@
+"""Encoding single photographs, and decoding ahead of the encoder."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from fsslib.encoder import Encoder, normalise
+from fsslib.encoding import choose_device, make_encode, prefetch
+from tests.helpers import one_line
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    torch.manual_seed(0)
+    return Encoder("resnet18")
+
+
+def photograph(size=(45, 62)):
+    return np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+
+
+def test_encode_equals_the_encoder_on_the_normalised_photograph(encoder):
+    image = photograph()
+    pixels = torch.zeros(1, 3, 45, 62)
+    for channel in range(3):
+        pixels[0, channel] = torch.from_numpy(image[:, :, channel].astype(np.float32))
+    with torch.no_grad():
+        expected = encoder(normalise(pixels))[0]
+    feature = make_encode(encoder, CPU, "float32")(image)
+    assert feature.shape == (256, 6, 8)
+    assert feature.dtype == torch.float32
+    assert feature.is_contiguous()
+    assert torch.allclose(feature, expected, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_bfloat16_gives_float32_features_close_to_exact_ones(encoder):
+    image = photograph()
+    exact = make_encode(encoder, CPU, "float32")(image)
+    rough = make_encode(encoder, CPU, "bfloat16")(image)
+    assert rough.dtype == torch.float32
+    assert not torch.equal(rough, exact)
+    cosine = torch.cosine_similarity(exact.flatten(1), rough.flatten(1), dim=0)
+    assert cosine.min() > 0.99
+
+
+def test_read_only_photographs_encode_without_a_warning(encoder):
+    image = photograph((16, 16))
+    image.flags.writeable = False
+    assert make_encode(encoder, CPU, "float32")(image).shape == (256, 2, 2)
+
+
+def test_cuda_without_a_gpu_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    message = one_line(choose_device, "cuda")
+    assert message.startswith("runtime.device: cuda")
+    assert choose_device("auto") == choose_device("cpu") == CPU
+
+
+def test_auto_takes_the_gpu_and_cpu_does_not(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto").type == choose_device("cuda").type == "cuda"
+    assert choose_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_prefetch_keeps_the_order(workers):
+    assert list(prefetch(lambda n: n * n, range(20), workers)) == [n * n for n in range(20)]
+    assert list(prefetch(str, [], workers)) == []
+
+
+def test_prefetch_runs_at_most_twice_the_workers_ahead():
+    started = []
+    results = prefetch(lambda n: started.append(n) or n, iter(range(100)), 2)
+    for taken in range(1, 11):
+        next(results)
+        assert len(started) <= taken + 4
+    results.close()
+    assert len(started) < 20
+
+
+def test_prefetch_works_in_threads():
+    barrier = threading.Barrier(2, timeout=20)
+
+    def meet(number):
+        barrier.wait()  # passes only when two items run at the same time
+        return number
+
+    assert list(prefetch(meet, range(4), 2)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_surfaces_at_its_item(workers):
+    def divide(number):
+        return 6 // number
+
+    results = prefetch(divide, [3, 2, 0, 1], workers)
+    assert [next(results), next(results)] == [2, 3]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
