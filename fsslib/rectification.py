@@ -90,11 +90,11 @@ def _nearest_region(
         region: (S, C).
         cosine: (S,).
     """
+    # Images differ in their number of regions: rows beyond an image's last repeat its first.
     offsets = torch.arange(int(sizes.max()), device=regions.device)
-    inside = offsets < sizes[:, None]
-    rows = torch.where(inside, first[:, None] + offsets, first[:, None])
+    rows = first[:, None] + torch.where(offsets < sizes[:, None], offsets, 0)
     cosines = F.cosine_similarity(regions[rows], prototypes[:, None], dim=2)
-    best = cosines.masked_fill(~inside, -torch.inf).max(dim=1)
+    best = cosines.max(dim=1)
     return regions[rows.gather(1, best.indices[:, None])[:, 0]], best.values
 
 

@@ -16,6 +16,8 @@ def test_only_images_that_are_asked_for_again_are_kept():
     assert cache.held_bytes == SIZE
     assert torch.equal(cache.take("b"), feature("b"))
     assert (cache.encodings, cache.held_bytes) == (3, 0)
+    cache.take("b")
+    assert cache.encodings == 4  # let go at the first time
 
 
 def test_the_budget_is_never_exceeded():
