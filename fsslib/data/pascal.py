@@ -46,10 +46,10 @@ OFFICIAL_PAIR_IMAGES = (364, 445, 592, 336)
 MIN_PIXELS = 2048
 
 _VOC_LIST = re.compile(r"(^|/)ImageSets/Segmentation/(train|val)\.txt$")
-_VOC_MASK = re.compile(r"(^|/)SegmentationClass/[^/]+\.png$")
-_VOC_IMAGE = re.compile(r"(^|/)JPEGImages/[^/]+\.jpg$")
-_SBD_MASK = re.compile(r"(^|/)cls/[^/]+\.mat$")
-_SBD_IMAGE = re.compile(r"(^|/)img/[^/]+\.jpg$")
+_VOC_MASK = re.compile(r"(^|/)SegmentationClass/[^/.][^/]*\.png$")
+_VOC_IMAGE = re.compile(r"(^|/)JPEGImages/[^/.][^/]*\.jpg$")
+_SBD_MASK = re.compile(r"(^|/)cls/[^/.][^/]*\.mat$")
+_SBD_IMAGE = re.compile(r"(^|/)img/[^/.][^/]*\.jpg$")
 
 
 @dataclass

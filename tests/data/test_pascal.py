@@ -190,6 +190,13 @@ def test_mask_of_another_size_than_its_photograph_stops_the_preparation(
     assert not (tmp_path / "out").exists()
 
 
+def test_hidden_files_beside_masks_are_no_masks(tmp_path: Path, voc: Path, sbd: Path) -> None:
+    """Archives packed on a Mac hold a `._x` for every x."""
+    (sbd / "benchmark_RELEASE/dataset/cls/._e.mat").write_bytes(b"Mac OS X")
+    (voc / "VOCdevkit/VOC2012/SegmentationClass/._a.png").write_bytes(b"Mac OS X")
+    assert prepare_pascal(voc, sbd, tmp_path / "out")[0].train == 4
+
+
 def test_sbd_file_gives_its_segmentation() -> None:
     values = mask_values(1, [20, 3])
     values[0] = 0
