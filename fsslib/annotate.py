@@ -3,7 +3,7 @@
 import io
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +50,11 @@ def encode_png(mask: UInt8) -> bytes:
     return buffer.getvalue()
 
 
-def write_masks(path: Path, masks: Sequence[tuple[str, UInt8]]) -> None:
-    """Write one zip of PNGs atomically; entries are stored, since PNG is already compressed."""
+def write_masks(path: Path, pictures: Iterable[tuple[str, bytes]]) -> None:
+    """Write (image id, PNG) pairs as one zip, atomically; stored, since PNG is compressed."""
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for image_id, mask in masks:
-            entry = zipfile.ZipInfo(f"{image_id}.png", DATE)
-            archive.writestr(entry, encode_png(mask))
+        for image_id, content in pictures:
+            archive.writestr(zipfile.ZipInfo(f"{image_id}.png", DATE), content)
 
 
 class PseudoMasks:

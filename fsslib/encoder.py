@@ -96,7 +96,7 @@ def _conv_bn(conv: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
 
 
 def _residual(block: BasicBlock | Bottleneck, x: Tensor) -> Tensor:
-    """torchvision's residual block up to its last ReLU, which the caller adds or leaves out.
+    """Residual block of torchvision up to its last ReLU, which the caller adds or leaves out.
 
     Without it at the end of layer3, cosines use the full circle (section 4.1).
     """

@@ -44,10 +44,12 @@ def make_encode(encoder: Encoder, device: torch.device, precision: Precision) ->
     return encode
 
 
-def prefetch(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+def map_ordered(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
     """Map in order with `workers` threads that run at most `2 * workers` items ahead.
 
-    Decoding a JPEG releases Python's lock, so threads overlap it with the encoder.
+    Decoding and convolutions release Python's lock. On a CPU whole images in parallel, one thread
+    each (`one_thread_each`), beat one image on all threads: no thread ever waits for another, and
+    no sum depends on how many there are.
     """
     if workers == 0:
         yield from map(function, items)
@@ -63,3 +65,8 @@ def prefetch(function: Callable[[T], R], items: Iterable[T], workers: int) -> It
         finally:
             for future in ahead:
                 future.cancel()
+
+
+def one_thread_each() -> None:
+    """Let torch compute each image on the thread that asked, for `map_ordered` over images."""
+    torch.set_num_threads(1)

@@ -5,8 +5,8 @@ features of all images are stacked location by location in `feature`, image i at
 prototype sums are rows of (`row_image`, `row_class`, `row_sum`, `row_count`).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from fsslib.data.images import UInt8
 from fsslib.errors import FsslibError
 from fsslib.pooling import image_embedding, masked_sums
 from fsslib.shards import shard_files
-from fsslib.storage import create_hdf5, open_hdf5
+from fsslib.storage import create_hdf5, open_hdf5, read_hdf5, telling_damage
 
 KIND, VERSION = "features", 1
 REMEDY = "run the stage 'extract' again"
@@ -39,38 +39,54 @@ class ImageFeature:
     Attributes:
         id: of the image.
         size: (H, W) of the photograph in px.
-        feature: (C, h, w) float32.
+        grid: (h, w) of the feature.
+        embedding: (C,) float32, average over all locations.
         class_ids: (n,) mask values present, without 255.
         sums: (n, C) float32, sums of the upsampled feature under each (numerator of eq. 2).
         counts: (n,) float32, pixels of each (denominator of eq. 2).
+        packed: (h * w, C) int8 or float16 locations and (h * w,) float32 scales, or None.
     """
 
     id: str
     size: tuple[int, int]
-    feature: Tensor
-    class_ids: NDArray[np.int64]
-    sums: Tensor
-    counts: Tensor
+    grid: tuple[int, int]
+    embedding: FloatRows
+    class_ids: IntRows
+    sums: FloatRows
+    counts: FloatRows
+    packed: tuple[Packed, FloatRows] | None
 
 
-def describe_image(image_id: str, feature: Tensor, mask: UInt8) -> ImageFeature:
+def describe_image(
+    image_id: str, feature: Tensor, mask: UInt8, dtype: Dtype | None
+) -> ImageFeature:
     """Pool a feature under every value of the mask except 255 (eq. 2, sums and counts apart).
 
     Args:
         image_id: of the image.
         feature: (C, h, w) float32.
         mask: (H, W) uint8 of the photograph's size.
+        dtype: to keep the dense feature in, or None to drop it.
     """
     values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
     values = values[values != IGNORE]
-    labels = torch.from_numpy(mask).to(feature.device)
+    labels = torch.tensor(mask, device=feature.device)
     chosen = torch.from_numpy(values).to(feature.device, torch.uint8)
     sums, counts = masked_sums(feature, labels == chosen.view(-1, 1, 1))
-    height, width = mask.shape
-    return ImageFeature(image_id, (height, width), feature, values, sums, counts)
+    rows = feature.flatten(1).T.cpu().numpy() if dtype else None
+    return ImageFeature(
+        id=image_id,
+        size=(mask.shape[0], mask.shape[1]),
+        grid=(feature.shape[1], feature.shape[2]),
+        embedding=image_embedding(feature).cpu().numpy(),
+        class_ids=values,
+        sums=sums.cpu().numpy(),
+        counts=counts.cpu().numpy(),
+        packed=None if rows is None or dtype is None else quantise(rows, dtype),
+    )
 
 
-def quantise(rows: NDArray[np.float32], dtype: Dtype) -> tuple[Packed, NDArray[np.float32]]:
+def quantise(rows: FloatRows, dtype: Dtype) -> tuple[Packed, FloatRows]:
     """Pack (L, C) float32 locations; the scale is (L,) float32, all ones for float16.
 
     int8 keeps one scale a location: eq. 3 compares directions, and a location's own largest channel
@@ -82,50 +98,54 @@ def quantise(rows: NDArray[np.float32], dtype: Dtype) -> tuple[Packed, NDArray[n
     return np.rint(rows / scale[:, None]).astype(np.int8), scale.astype(np.float32)
 
 
-def write_shard(path: Path, images: Sequence[ImageFeature], dtype: Dtype | None) -> None:
-    """Write one shard atomically.
+def write_shard(path: Path, images: Iterable[ImageFeature], dtype: Dtype | None) -> None:
+    """Write one shard atomically, dense features as they come: memory holds one image's.
 
     Args:
         path: file to write.
-        images: in the order of the shard.
-        dtype: of the dense features, or None to keep only embeddings and sums.
+        images: in the order of the shard, at least one.
+        dtype: of the dense features that the images were described with, or None.
     """
-    grids = np.array([i.feature.shape[1:] for i in images], np.int32)
-    lengths = grids.astype(np.int64).prod(axis=1)
-    channels = images[0].feature.shape[0]
     with create_hdf5(path, KIND, VERSION) as file:
         file.attrs["dense"] = dtype or "none"
-        _put(file, "image_id", np.array([i.id.encode() for i in images]))
-        _put(file, "size", np.array([i.size for i in images], np.int32))
-        _put(file, "grid", grids)
-        _put(file, "start", np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64))
-        _put(file, "embedding", torch.stack([image_embedding(i.feature) for i in images]))
-        rows = np.repeat(np.arange(len(images)), [len(i.class_ids) for i in images])
+        kept, start = [], [0]
+        for image in images:
+            if image.packed is not None:
+                _append(file, "feature", image.packed[0])
+                _append(file, "scale", image.packed[1])
+            kept.append(replace(image, packed=None))
+            start.append(start[-1] + image.grid[0] * image.grid[1])
+        _put(file, "image_id", np.array([i.id.encode() for i in kept]))
+        _put(file, "size", np.array([i.size for i in kept], np.int32))
+        _put(file, "grid", np.array([i.grid for i in kept], np.int32))
+        _put(file, "start", np.array(start[:-1], np.int64))
+        _put(file, "embedding", np.stack([i.embedding for i in kept]))
+        rows = np.repeat(np.arange(len(kept)), [len(i.class_ids) for i in kept])
         _put(file, "row_image", rows.astype(np.int64))
-        _put(file, "row_class", np.concatenate([i.class_ids for i in images]).astype(np.int64))
-        _put(file, "row_sum", torch.cat([i.sums for i in images]))
-        _put(file, "row_count", torch.cat([i.counts for i in images]))
-        if dtype:
-            stored = np.int8 if dtype == "int8" else np.float16
-            total = int(lengths.sum())
-            chunk = (min(total, 1024), channels)
-            feature = file.create_dataset(
-                "feature", (total, channels), stored, chunks=chunk, fletcher32=True
-            )
-            scales, start = [], 0
-            for image, length in zip(images, lengths, strict=True):
-                packed, scale = quantise(image.feature.flatten(1).T.cpu().numpy(), dtype)
-                feature[start : start + length] = packed
-                scales.append(scale)
-                start += length
-            _put(file, "scale", np.concatenate(scales))
+        _put(file, "row_class", np.concatenate([i.class_ids for i in kept]).astype(np.int64))
+        _put(file, "row_sum", np.concatenate([i.sums for i in kept]))
+        _put(file, "row_count", np.concatenate([i.counts for i in kept]))
 
 
-def _put(file: h5py.File, name: str, values: NDArray[Any] | Tensor) -> None:
-    array = values.cpu().numpy() if isinstance(values, Tensor) else values
-    file.create_dataset(
-        name, data=array, chunks=array.shape if array.size else None, fletcher32=array.size > 0
-    )
+def _append(file: h5py.File, name: str, rows: NDArray[Any]) -> None:
+    if name not in file:
+        tail = rows.shape[1:]
+        file.create_dataset(
+            name,
+            (0, *tail),
+            rows.dtype,
+            maxshape=(None, *tail),
+            chunks=(1024, *tail),
+            fletcher32=True,
+        )
+    data = file[name]
+    data.resize(len(data) + len(rows), axis=0)
+    data[-len(rows) :] = rows
+
+
+def _put(file: h5py.File, name: str, array: NDArray[Any]) -> None:
+    chunks = array.shape if array.size else None
+    file.create_dataset(name, data=array, chunks=chunks, fletcher32=array.size > 0)
 
 
 class FeatureStore:
@@ -137,7 +157,7 @@ class FeatureStore:
             raise FsslibError(f"{folder} holds no features: {REMEDY}")
         self._where: dict[str, tuple[int, int]] = {}
         for number, path in enumerate(self.files):
-            with open_hdf5(path, KIND, VERSION, REMEDY) as file:
+            with read_hdf5(path, KIND, VERSION, REMEDY) as file:
                 self.dense = file.attrs["dense"] != "none"
                 for row, raw in enumerate(file["image_id"][:]):
                     self._where[raw.decode()] = (number, row)
@@ -167,7 +187,9 @@ class FeatureStore:
                     if opened:
                         opened[1].close()
                     opened = (number, open_hdf5(self.files[number], KIND, VERSION, REMEDY))
-                yield (image_id, *_read_feature(opened[1], row))
+                with telling_damage(self.files[number], REMEDY):
+                    size, feature = _read_feature(opened[1], row)
+                yield image_id, size, feature
         finally:
             if opened:
                 opened[1].close()
@@ -175,10 +197,11 @@ class FeatureStore:
     def prototype_rows(self) -> Iterator[tuple[list[str], IntRows, FloatRows, FloatRows]]:
         """Yield per shard: image id, class id, sum (n, C) and count (n,) of every row."""
         for path in self.files:
-            with open_hdf5(path, KIND, VERSION, REMEDY) as file:
+            with read_hdf5(path, KIND, VERSION, REMEDY) as file:
                 ids = [raw.decode() for raw in file["image_id"][:]]
                 owners = [ids[i] for i in file["row_image"][:]]
-                yield owners, file["row_class"][:], file["row_sum"][:], file["row_count"][:]
+                rows = owners, file["row_class"][:], file["row_sum"][:], file["row_count"][:]
+            yield rows
 
 
 def _read_feature(file: h5py.File, row: int) -> tuple[tuple[int, int], Tensor]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 @lru_cache(maxsize=256)
 def _interpolation_matrix(n_in: int, n_out: int) -> Tensor:
-    """Bilinear align_corners interpolation from `n_in` to `n_out` samples, (n_out, n_in) float32."""
+    """Bilinear align_corners interpolation from `n_in` to `n_out` samples: (n_out, n_in)."""
     step = (n_in - 1) / (n_out - 1) if n_out > 1 else 0.0
     position = torch.arange(n_out, dtype=torch.float64) * step
     left = position.floor().clamp(0, max(n_in - 2, 0)).long()
@@ -30,7 +30,7 @@ def _interpolation_matrix(n_in: int, n_out: int) -> Tensor:
 
 
 def interpolation_matrix(n_in: int, n_out: int, device: torch.device | None = None) -> Tensor:
-    """Return W with `upsampled = W @ samples`, (n_out, n_in) float32; shared, do not write to it."""
+    """W with `upsampled = W @ samples`, (n_out, n_in) float32; shared, do not write to it."""
     return _interpolation_matrix(n_in, n_out).to(device or "cpu")
 
 
@@ -95,5 +95,5 @@ def masked_average(feature: Tensor, masks: Tensor) -> Tensor:
 
 
 def image_embedding(feature: Tensor) -> Tensor:
-    """Average over all locations (section 3.4, 'average pooling on the layer3'): (C,h,w) -> (C,)."""
+    """Average over all locations (section 3.4, pooling on the layer3): (C, h, w) -> (C,)."""
     return feature.float().mean(dim=(-2, -1))

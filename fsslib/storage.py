@@ -61,14 +61,16 @@ def create_hdf5(path: Path, kind: str, version: int) -> Iterator[h5py.File]:
         kind: what the file is, checked by `open_hdf5` (for example `prototypes`).
         version: of the layout; a reader refuses another one.
     """
-    with atomic_path(path) as temporary:
-        # libver and untracked times: the same content gives the same bytes.
-        with h5py.File(temporary, "w", libver=("v110", "v110"), track_order=False) as file:
-            file.attrs["kind"] = kind
-            file.attrs["version"] = version
-            yield file
-            file.flush()
-            file.attrs["complete"] = True
+    # A fixed libver: the same content gives the same bytes with every h5py.
+    with (
+        atomic_path(path) as temporary,
+        h5py.File(temporary, "w", libver=("v110", "v110"), track_order=False) as file,
+    ):
+        file.attrs["kind"] = kind
+        file.attrs["version"] = version
+        yield file
+        file.flush()
+        file.attrs["complete"] = True
 
 
 def open_hdf5(path: Path, kind: str, version: int, remedy: str) -> h5py.File:
@@ -96,3 +98,20 @@ def open_hdf5(path: Path, kind: str, version: int, remedy: str) -> h5py.File:
         file.close()
         raise
     return file
+
+
+@contextmanager
+def read_hdf5(path: Path, kind: str, version: int, remedy: str) -> Iterator[h5py.File]:
+    """Open as `open_hdf5` does, and tell damage met while reading in one line too."""
+    with open_hdf5(path, kind, version, remedy) as file, telling_damage(path, remedy):
+        yield file
+
+
+@contextmanager
+def telling_damage(path: Path, remedy: str) -> Iterator[None]:
+    """Turn what h5py raises on a bad checksum or a missing dataset into an `FsslibError`."""
+    try:
+        yield
+    except (OSError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise FsslibError(f"{path} is damaged ({reason}): {remedy}") from None

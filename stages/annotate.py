@@ -1,16 +1,17 @@
 """`annotate`: one dense pseudo-mask per pool image."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from fsslib.annotate import pseudo_mask, write_masks
+from fsslib.annotate import encode_png, pseudo_mask, write_masks
 from fsslib.clusters import load_clusters
 from fsslib.data.images import read_image
 from fsslib.data.pool import PoolImage
-from fsslib.encoding import Encode, prefetch
+from fsslib.encoding import map_ordered, one_thread_each
 from fsslib.features import FeatureStore
 from fsslib.shards import file_digest, scratch_key, split_shards, write_shards
 from stages import paths
@@ -40,14 +41,16 @@ def _annotate(fold: int, everything: Params) -> None:
     pool = open_pool(open_manifest(), fold, params)
     prototypes = torch.from_numpy(load_clusters(paths.clusters(fold)).prototypes)
     source = _Features(params, everything)
+
+    def label(item: tuple[str, tuple[int, int], Tensor]) -> tuple[str, bytes]:
+        image_id, size, feature = item
+        return image_id, encode_png(pseudo_mask(feature, prototypes.to(feature), size))
+
     with Bar(f"Annotating the pool of fold {fold}", len(pool)) as bar:
 
         def write(path: Path, images: Sequence[PoolImage]) -> None:
-            masks = []
-            for image_id, size, feature in source.read(images):
-                masks.append((image_id, pseudo_mask(feature, prototypes.to(feature), size)))
-                bar.advance()
-            write_masks(path, masks)
+            pictures = map_ordered(label, source.read(images), everything.runtime.workers)
+            write_masks(path, bar.count(pictures))
 
         key = scratch_key(
             "annotate",
@@ -68,20 +71,25 @@ class _Features:
     """Kept features where there are some, the encoder for the rest."""
 
     def __init__(self, params: AnnotateParams, everything: Params) -> None:
-        self.params, self.runtime = params, everything.runtime
+        one_thread_each()
+        self.runtime = everything.runtime
         self.store = FeatureStore(paths.EXTRACT)
-        self._encode: Encode | None = None
+        # Built at first need: kept features for the whole pool need no encoder at all.
+        self._encode = lru_cache(maxsize=1)(
+            lambda: initial_encode(params, params.precision, everything.runtime)
+        )
 
     def read(self, images: Sequence[PoolImage]) -> Iterator[tuple[str, tuple[int, int], Tensor]]:
         kept = [i for i in images if self.store.dense and i.id in self.store]
         yield from self.store.features([i.id for i in kept]) if kept else ()
         known = {i.id for i in kept}
         rest = [i for i in images if i.id not in known]
-        if rest and self._encode is None:
-            self._encode = initial_encode(self.params, self.params.precision, self.runtime)
-        for item, image in prefetch(lambda i: (i, read_image(i.path)), rest, self.runtime.workers):
-            assert self._encode is not None
-            yield item.id, (image.shape[0], image.shape[1]), self._encode(image)
+        if rest:
+            yield from map_ordered(self._make, rest, self.runtime.workers)
+
+    def _make(self, item: PoolImage) -> tuple[str, tuple[int, int], Tensor]:
+        image = read_image(item.path)
+        return item.id, (image.shape[0], image.shape[1]), self._encode()(image)
 
 
 app = make_app(main)

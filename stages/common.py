@@ -4,8 +4,7 @@ import functools
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 
@@ -27,6 +26,7 @@ from fsslib.errors import FsslibError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 QUIET_SECONDS = 10
 """Between progress lines where standard error is no terminal (a log, CI)."""
@@ -134,6 +134,12 @@ class Bar:
             line = f"{self.title}: {self.done}/{self.total}, {rate:.1f}/s, {left:.0f} s left"
             print(f"{line} {self._note}".rstrip(), file=sys.stderr, flush=True)
 
+    def count(self, items: Iterable[T]) -> Iterator[T]:
+        """Pass items through, counting each."""
+        for item in items:
+            yield item
+            self.advance()
+
     def skip(self, count: int) -> None:
         """Count units that an earlier run had finished."""
         self.advance(count, note="(resumed)")
@@ -155,13 +161,6 @@ def project_root() -> Path:
         if parent.name == "exps" and parent.parent.name == "tmp":
             return parent.parent.parent.parent
     return here
-
-
-@contextmanager
-def work_in(path: Path) -> Iterator[Path]:
-    """A folder `.scratch/<name>` for unfinished work, made when missing and kept on failure."""
-    path.mkdir(parents=True, exist_ok=True)
-    yield path
 
 
 def as_json(value: Any) -> Any:  # noqa: ANN401 - any JSON value

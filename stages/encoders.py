@@ -3,7 +3,7 @@
 import torch
 
 from fsslib.encoder import Encoder
-from fsslib.encoding import Encode, Precision, choose_device, make_encode
+from fsslib.encoding import Encode, Precision, choose_device, make_encode, one_thread_each
 from fsslib.training.checkpoint import TrainedModel, load_model
 from fsslib.weights import load_weights
 from stages import paths
@@ -20,6 +20,7 @@ def initial_encoder(params: EncoderParams) -> Encoder:
 
 def initial_encode(params: EncoderParams, precision: Precision, runtime: Runtime) -> Encode:
     """A function that encodes photographs with the initial weights."""
+    one_thread_each()
     return make_encode(initial_encoder(params), choose_device(runtime.device), precision)
 
 
@@ -27,6 +28,7 @@ def trained_encode(
     fold: int, ema: bool, precision: Precision, runtime: Runtime
 ) -> tuple[Encode, TrainedModel, torch.device]:
     """A function that encodes photographs with a fold's trained encoder, and its model."""
+    one_thread_each()
     device = choose_device(runtime.device)
     trained = load_model(paths.model(fold), ema)
     return make_encode(trained.encoder, device, precision), trained, device

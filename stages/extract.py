@@ -5,8 +5,8 @@ from pathlib import Path
 
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import ImageRecord
-from fsslib.encoding import prefetch
-from fsslib.features import describe_image, write_shard
+from fsslib.encoding import map_ordered
+from fsslib.features import ImageFeature, describe_image, write_shard
 from fsslib.shards import file_digest, scratch_key, split_shards, write_shards
 from stages import paths
 from stages.common import Bar, as_json, command, make_app
@@ -27,24 +27,17 @@ def main() -> None:
     manifest = open_manifest()
     encode = initial_encode(params, params.precision, everything.runtime)
     features = params.features
+    dtype = features.dtype if features.dense else None
+
+    def describe(record: ImageRecord) -> ImageFeature:
+        feature = encode(read_image(manifest.image_path(record)))
+        return describe_image(record.id, feature, read_mask(manifest.mask_path(record)), dtype)
 
     with Bar("Encoding training images", len(manifest.train)) as bar:
 
         def write(path: Path, records: Sequence[ImageRecord]) -> None:
-            described = []
-            loaded = prefetch(
-                lambda r: (
-                    r.id,
-                    read_image(manifest.image_path(r)),
-                    read_mask(manifest.mask_path(r)),
-                ),
-                records,
-                everything.runtime.workers,
-            )
-            for image_id, image, mask in loaded:
-                described.append(describe_image(image_id, encode(image), mask))
-                bar.advance()
-            write_shard(path, described, features.dtype if features.dense else None)
+            described = map_ordered(describe, records, everything.runtime.workers)
+            write_shard(path, bar.count(described), dtype)
 
         key = scratch_key(
             "extract",
@@ -54,9 +47,8 @@ def main() -> None:
             file_digest(paths.MANIFEST),
         )
         shards = split_shards(manifest.train, features.shard)
-        write_shards(
-            shards, paths.SCRATCH / f"extract-{key}", paths.EXTRACT, ".h5", write, bar.skip
-        )
+        scratch = paths.SCRATCH / f"extract-{key}"
+        write_shards(shards, scratch, paths.EXTRACT, ".h5", write, bar.skip)
 
 
 app = make_app(main)

@@ -6,8 +6,8 @@ from pathlib import Path
 from fsslib.annotate import PseudoMasks
 from fsslib.data.images import read_image
 from fsslib.data.pool import PoolImage
-from fsslib.encoding import prefetch
-from fsslib.region_index import describe_regions, write_regions
+from fsslib.encoding import map_ordered
+from fsslib.region_index import ImageRegions, describe_regions, write_regions
 from fsslib.shards import file_digest, scratch_key, split_shards, write_shards
 from stages import paths
 from stages.common import Bar, FoldOption, as_json, command, make_app
@@ -36,19 +36,18 @@ def _index(fold: int, everything: Params) -> None:
     masks = PseudoMasks(paths.pseudo_masks(fold))
     encode, _, _ = trained_encode(fold, params.ema, params.precision, everything.runtime)
     regions = params.regions
+
+    def describe(item: PoolImage) -> ImageRegions:
+        feature = encode(read_image(item.path))
+        return describe_regions(
+            item.id, feature, masks.read(item.id), regions.kind, regions.min_area
+        )
+
     with Bar(f"Indexing the pool of fold {fold}", len(pool)) as bar:
 
         def write(path: Path, images: Sequence[PoolImage]) -> None:
-            described = []
-            for item, image in prefetch(
-                lambda i: (i, read_image(i.path)), images, everything.runtime.workers
-            ):
-                mask = masks.read(item.id)
-                described.append(
-                    describe_regions(item.id, encode(image), mask, regions.kind, regions.min_area)
-                )
-                bar.advance()
-            write_regions(path, described)
+            described = map_ordered(describe, images, everything.runtime.workers)
+            write_regions(path, bar.count(described))
 
         digests = [file_digest(p) for p in sorted(paths.pseudo_masks(fold).glob("*.zip"))]
         key = scratch_key(
