@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from fsslib.errors import FsslibError
 from fsslib.prototypes import FoldPrototypes
-from fsslib.storage import create_hdf5, open_hdf5
+from fsslib.storage import create_hdf5, read_hdf5
 
 KIND, VERSION = "clusters", 1
 REMEDY = "run the stage 'cluster' again"
@@ -107,7 +107,7 @@ def save_clusters(clusters: Clusters, prototypes: FoldPrototypes, path: Path) ->
 
 def load_clusters(path: Path) -> Clusters:
     """Read what `save_clusters` wrote."""
-    with open_hdf5(path, KIND, VERSION, REMEDY) as file:
+    with read_hdf5(path, KIND, VERSION, REMEDY) as file:
         return Clusters(
             file["prototypes"][:],
             file["assignment"][:],

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fsslib.data.folds import BACKGROUND
 from fsslib.errors import FsslibError
 from fsslib.features import FeatureStore
-from fsslib.storage import create_hdf5, open_hdf5
+from fsslib.storage import create_hdf5, read_hdf5
 
 KIND, VERSION = "prototypes", 1
 REMEDY = "run the stage 'collect' again"
@@ -107,7 +107,7 @@ def save_prototypes(table: PrototypeTable, path: Path) -> None:
 
 def load_prototypes(path: Path) -> PrototypeTable:
     """Read the table that `save_prototypes` wrote."""
-    with open_hdf5(path, KIND, VERSION, REMEDY) as file:
+    with read_hdf5(path, KIND, VERSION, REMEDY) as file:
         return PrototypeTable(
             np.char.decode(file["image_id"][:]),
             file["class_id"][:],

@@ -16,7 +16,7 @@ from fsslib.errors import FsslibError
 from fsslib.pooling import image_embedding, masked_average
 from fsslib.regions import RegionIndex
 from fsslib.shards import shard_files
-from fsslib.storage import create_hdf5, open_hdf5
+from fsslib.storage import create_hdf5, read_hdf5
 
 KIND, VERSION = "regions", 1
 REMEDY = "run the stage 'index' again"
@@ -101,7 +101,7 @@ def load_index(folder: Path) -> RegionIndex:
     if not files:
         raise FsslibError(f"{folder} holds no region index: {REMEDY}")
     for path in files:
-        with open_hdf5(path, KIND, VERSION, REMEDY) as file:
+        with read_hdf5(path, KIND, VERSION, REMEDY) as file:
             owners.append(torch.from_numpy(file["owner"][:]) + len(ids))
             ids += [raw.decode() for raw in file["image_id"][:]]
             images.append(torch.from_numpy(file["image"][:]))

@@ -1,4 +1,4 @@
-"""The encoder against torchvision's own network with its strides changed and last ReLU taken out."""
+"""The encoder against torchvision's network, strides changed and its last ReLU taken out."""
 
 import pytest
 import torch
