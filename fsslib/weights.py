@@ -1,6 +1,8 @@
 """Initial weights of the encoder: from torchvision, a file, or random; whole or refused."""
 
 import pickle
+import struct
+import warnings
 from pathlib import Path
 
 import torch
@@ -13,6 +15,12 @@ from fsslib.encoder import Encoder
 from fsslib.errors import FsslibError
 
 REMEDY = "set 'weights' to a .pth or .safetensors file of this backbone"
+
+_UNREADABLE = (
+    pickle.UnpicklingError, SafetensorError, struct.error, OSError, EOFError, RuntimeError,
+    ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError,
+)  # fmt: skip
+"""What the readers raise on damaged or foreign bytes; torch's walks any byte string as a pickle."""
 
 
 def load_weights(encoder: Encoder, source: str | Path, seed: int = 0) -> None:
@@ -56,9 +64,9 @@ def _download(backbone: str) -> dict[str, Tensor]:
     weights = enum["IMAGENET1K_V1"]
     try:
         state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
         raise FsslibError(
-            f"weights: imagenet could not be downloaded ({error}): {REMEDY}"
+            f"weights: imagenet could not be downloaded ({_reason(error)}): {REMEDY}"
         ) from None
     return state
 
@@ -69,24 +77,24 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        SafetensorError,
-        OSError,
-        EOFError,
-        ValueError,
-    ) as e:
-        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # remarks on the pickle's protocol
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
         raise FsslibError(
-            f"weights: {path} is not a state dict ({reason[:160]}): {REMEDY}"
+            f"weights: {path} is not a state dict ({_reason(error)}): {REMEDY}"
         ) from None
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise FsslibError(f"weights: {path} holds no state dict of tensors: {REMEDY}")
     return state
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an error, or its name; torch's go on for a page."""
+    lines = str(error).splitlines()
+    return lines[0][:160] if lines else type(error).__name__
 
 
 def _fill(encoder: Encoder, state: dict[str, Tensor], name: str) -> None:
