@@ -35,7 +35,9 @@ def overlay(image: UInt8, mask: UInt8, colour: tuple[int, int, int]) -> Image.Im
 
 def _shrink(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     padded = np.pad(inside, 2, constant_values=True)
-    eroded: NDArray[np.bool_] = padded[:-4, 2:-2] & padded[4:, 2:-2] & padded[2:-2, :-4] & padded[2:-2, 4:] & inside
+    eroded: NDArray[np.bool_] = (
+        padded[:-4, 2:-2] & padded[4:, 2:-2] & padded[2:-2, :-4] & padded[2:-2, 4:] & inside
+    )
     return eroded
 
 
