@@ -19,8 +19,8 @@ MARGIN = 8
 @command
 def main(
     out: Annotated[Path, typer.Option(help="File to write.")] = paths.PRETRAINED,
-    images: Annotated[int, typer.Option(min=64, help="Scenes to render.")] = 4000,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the scenes.")] = 10,
+    images: Annotated[int, typer.Option(min=64, help="Scenes to render.")] = 3000,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the scenes.")] = 6,
     seed: Annotated[int, typer.Option(min=0, help="Of scenes, first weights and order.")] = 0,
     crop: Annotated[int, typer.Option(min=32, help="Side of the training crops in px.")] = 112,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads; the bytes depend on it.")] = 2,
@@ -46,7 +46,7 @@ def main(
             on_step=lambda count, loss: bar.advance(count, f"loss {loss:.3f}"),
         )
     made_by = {
-        "command": "python -m stages.pretrain",
+        "recipe": "python -m stages.pretrain",
         "images": str(images),
         "epochs": str(epochs),
         "seed": str(seed),
