@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsslib.data import folder as folder_module
+from fsslib.data import own_masks
 from fsslib.data.classes_file import read_classes_file
 from fsslib.data.folder import FolderOptions, prepare_folder, split_ids
 from fsslib.data.images import read_image, read_mask
@@ -352,9 +352,9 @@ def test_edited_and_removed_files_are_noticed_when_a_run_goes_on(
     for path in (own.masks / "pic 2.png", own.images / "pic 2.jpg"):
         path.unlink()
     read: list[str] = []
-    real = folder_module.read_any_mask
+    real = own_masks.read_any_mask
     monkeypatch.setattr(
-        folder_module, "read_any_mask", lambda p, c: (read.append(p.name), real(p, c))[1]
+        own_masks, "read_any_mask", lambda p, c: (read.append(p.name), real(p, c))[1]
     )
     _, manifest = prepare_folder(own.images, own.masks, classes, own.root / "out")
     records = {r.id: r for r in (*manifest.train, *manifest.val)}
