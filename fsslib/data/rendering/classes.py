@@ -41,11 +41,13 @@ class Kind:
         name: what the manifest calls it.
         figure: draws the parts of one individual.
         coats: slot -> coat; `COMMON` fills the rest.
+        size: factor on its scale, so that slender figures cover as much as compact ones.
     """
 
     name: str
     figure: Callable[[Rng], Figure]
     coats: Mapping[str, Coat]
+    size: float = 1.0
 
 
 def _wings(*patterns: str, period: float = 0.28) -> Coat:
@@ -62,6 +64,7 @@ KINDS: tuple[Kind, ...] = (
             "main": _wings("scales", "plain", period=0.2),
             "wing": _wings("scales", "stripes", period=0.2),
         },
+        size=1.15,
     ),
     Kind(
         "sailboat",
@@ -74,6 +77,7 @@ KINDS: tuple[Kind, ...] = (
             "second": Coat(("plain", "stripes"), (*PALE, *VIVID), PALE, 0.4, 90),
             "flag": _wings("plain"),
         },
+        size=1.12,
     ),
     Kind(
         "mushroom",
@@ -95,6 +99,7 @@ KINDS: tuple[Kind, ...] = (
         "leopard",
         quadrupeds.leopard,
         {"main": Coat(("spots",), ("tan", "yellow", "orange", "gray"), ("dark", "brown"), 0.2)},
+        size=1.15,
     ),
     Kind(
         "butterfly",
@@ -112,6 +117,7 @@ KINDS: tuple[Kind, ...] = (
                 ("plain", "plain", "checker"), (*VIVID, "white", "gray"), (*EARTH, "white"), 0.4
             )
         },
+        size=1.08,
     ),
     Kind(
         "cactus",
@@ -122,6 +128,7 @@ KINDS: tuple[Kind, ...] = (
             ),
             "flower": _wings("plain"),
         },
+        size=1.15,
     ),
     Kind(
         "armchair",
@@ -130,6 +137,7 @@ KINDS: tuple[Kind, ...] = (
             "main": Coat(("checker", "plain", "stripes", "wool"), (*VIVID, "tan"), EARTH, 0.26),
             "cushion": Coat(("plain", "stripes", "spots"), (*VIVID, *PALE), (*VIVID, *EARTH), 0.24),
         },
+        size=0.92,
     ),
     # fold 2
     Kind(
@@ -178,6 +186,7 @@ KINDS: tuple[Kind, ...] = (
                 0.12,
             ),
         },
+        size=1.1,
     ),
     Kind(
         "lamp",
@@ -191,6 +200,7 @@ KINDS: tuple[Kind, ...] = (
             ),
             "stand": Coat(("plain", "bricks", "scales"), (*VIVID, "gray", "brown"), EARTH, 0.2),
         },
+        size=1.2,
     ),
     # fold 3
     Kind(
@@ -205,6 +215,7 @@ KINDS: tuple[Kind, ...] = (
             ),
             "horn": Coat(("plain",), ("tan", "cream", "brown"), ("brown",)),
         },
+        size=1.25,
     ),
     Kind(
         "bee",
@@ -226,6 +237,7 @@ KINDS: tuple[Kind, ...] = (
             ),
             "cabin": Coat(("plain", "planks"), VIVID, EARTH, 0.16),
         },
+        size=0.95,
     ),
     Kind(
         "pine",

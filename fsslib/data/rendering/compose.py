@@ -94,7 +94,8 @@ def paint_scene(
     spread = rng.uniform(0.9, 1.1) * (1.0 - 0.07 * (len(ids) - 2)) * min(height, width)
     for number in range(len(ids)):
         share = rng.uniform(0.3, 0.42) if number == 0 else rng.uniform(0.23, 0.34)
-        poses.append(place(rng, poses, float(spread * share), (height, width)))
+        scale = float(spread * share * kinds[ids[number] - 1].size)
+        poses.append(place(rng, poses, scale, (height, width)))
     for number in np.argsort([pose.y + 0.5 * pose.scale for pose in poses]).tolist():
         add_object(canvas, rng, kinds[ids[number] - 1], ids[number], poses[number])
     if rng.random() < 0.4:
