@@ -61,7 +61,7 @@ def cluster_prototypes(
         FsslibError: fewer distinct foreground prototypes than `k`, or no background prototype.
     """
     samples = np.ascontiguousarray(prototypes.foreground, np.float32)
-    distinct = len(np.unique(samples, axis=0)) if len(samples) < 10 * k else len(samples)
+    distinct = _count_distinct(samples, k)
     if distinct < k:
         raise FsslibError(
             f"k={k} needs at least {k} foreground prototypes, found {distinct}: "
@@ -83,6 +83,16 @@ def cluster_prototypes(
     return Clusters(
         representatives.astype(np.float32), rank[model.labels_], float(model.inertia_), quality
     )
+
+
+def _count_distinct(samples: NDArray[np.float32], enough: int) -> int:
+    """Number of different rows; stops counting at `enough`."""
+    seen: set[bytes] = set()
+    for row in samples:
+        seen.add((row + 0).tobytes())  # + 0 makes -0 equal 0
+        if len(seen) >= enough:
+            break
+    return len(seen)
 
 
 def _silhouette(samples: NDArray[np.float32], labels: NDArray[np.int32], seed: int) -> float:
