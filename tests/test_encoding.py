@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fsslib.encoder import Encoder, normalise
-from fsslib.encoding import choose_device, make_encode, prefetch
+from fsslib.encoding import choose_device, make_encode, map_ordered
 from tests.helpers import one_line
 
 CPU = torch.device("cpu")
@@ -67,14 +67,14 @@ def test_auto_takes_the_gpu_and_cpu_does_not(monkeypatch):
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
-def test_prefetch_keeps_the_order(workers):
-    assert list(prefetch(lambda n: n * n, range(20), workers)) == [n * n for n in range(20)]
-    assert list(prefetch(str, [], workers)) == []
+def test_map_ordered_keeps_the_order(workers):
+    assert list(map_ordered(lambda n: n * n, range(20), workers)) == [n * n for n in range(20)]
+    assert list(map_ordered(str, [], workers)) == []
 
 
-def test_prefetch_runs_at_most_twice_the_workers_ahead():
+def test_map_ordered_runs_at_most_twice_the_workers_ahead():
     started = []
-    results = prefetch(lambda n: started.append(n) or n, iter(range(100)), 2)
+    results = map_ordered(lambda n: started.append(n) or n, iter(range(100)), 2)
     for taken in range(1, 11):
         next(results)
         assert len(started) <= taken + 4
@@ -82,14 +82,14 @@ def test_prefetch_runs_at_most_twice_the_workers_ahead():
     assert len(started) < 20
 
 
-def test_prefetch_works_in_threads():
+def test_map_ordered_works_in_threads():
     barrier = threading.Barrier(2, timeout=20)
 
     def meet(number):
         barrier.wait()  # passes only when two items run at the same time
         return number
 
-    assert list(prefetch(meet, range(4), 2)) == [0, 1, 2, 3]
+    assert list(map_ordered(meet, range(4), 2)) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -97,7 +97,7 @@ def test_an_error_surfaces_at_its_item(workers):
     def divide(number):
         return 6 // number
 
-    results = prefetch(divide, [3, 2, 0, 1], workers)
+    results = map_ordered(divide, [3, 2, 0, 1], workers)
     assert [next(results), next(results)] == [2, 3]
     with pytest.raises(ZeroDivisionError):
         next(results)
