@@ -1,6 +1,8 @@
 """Dense pseudo-masks by nearest representative prototype (eq. 3), kept in zips of PNGs."""
 
 import io
+import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -22,6 +24,12 @@ from fsslib.storage import atomic_path
 REMEDY = "run the stage 'annotate' again"
 DATE = (1980, 1, 1, 0, 0, 0)
 """Time stamp of every zip entry: the same masks give the same bytes."""
+
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, RuntimeError, ValueError,
+    KeyError, IndexError, SyntaxError,
+)  # fmt: skip
+"""What zipfile and Pillow raise on damaged bytes."""
 
 
 def pseudo_mask(feature: Tensor, prototypes: Tensor, size: tuple[int, int]) -> UInt8:
@@ -68,7 +76,8 @@ class PseudoMasks:
         for number, path in enumerate(self._files):
             for name in self._open(path).namelist():
                 self._where[name.removesuffix(".png")] = number
-        self._archives: dict[int, zipfile.ZipFile] = {}
+        # By process: a forked worker shares an inherited handle's position with its siblings.
+        self._archives: dict[tuple[int, int], zipfile.ZipFile] = {}
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_archives": {}}
@@ -85,19 +94,25 @@ class PseudoMasks:
         """
         if image_id not in self._where:
             raise FsslibError(f"image {image_id} has no pseudo-mask: {REMEDY}")
-        number = self._where[image_id]
-        if number not in self._archives:
-            self._archives[number] = self._open(self._files[number])
+        path = self._files[self._where[image_id]]
+        key = os.getpid(), self._where[image_id]
+        if key not in self._archives:
+            self._archives[key] = self._open(path)
         try:
-            content = self._archives[number].read(f"{image_id}.png")
+            content = self._archives[key].read(f"{image_id}.png")
             with Image.open(io.BytesIO(content)) as image:
                 return np.asarray(image)
-        except (zipfile.BadZipFile, zlib.error, UnidentifiedImageError, OSError) as error:
-            raise FsslibError(f"{self._files[number]} is damaged ({error}): {REMEDY}") from None
+        except _DAMAGED as error:
+            raise _damaged(path, error) from None
 
     @staticmethod
     def _open(path: Path) -> zipfile.ZipFile:
         try:
             return zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise FsslibError(f"{path} is damaged ({error}): {REMEDY}") from None
+        except _DAMAGED as error:
+            raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> FsslibError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return FsslibError(f"{path} is damaged ({reason}): {REMEDY}")
