@@ -23,7 +23,7 @@ TRUTH, PREDICTION = (0, 158, 115), (213, 94, 0)
 
 
 def overlay(image: UInt8, mask: UInt8, colour: tuple[int, int, int]) -> Image.Image:
-    """Tint where the mask is 1 and draw its outline; 255 is hatched in gray."""
+    """Tint where the mask is 1 and draw its outline; 255 is paled."""
     canvas = image.astype(np.float32)
     inside = mask == 1
     canvas[inside] = 0.5 * canvas[inside] + 0.5 * np.array(colour)

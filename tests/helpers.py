@@ -37,3 +37,20 @@ def make_dataset(root: Path, layout=LAYOUT, sizes=((60, 76), (72, 56))) -> Manif
         records.append(ImageRecord(image_id, *paths, *mask.shape, pixels))
     folds = ((1, 2, 3), (4, 5, 6))
     return Manifest("discs", "listed", root, NAMES, folds, train=tuple(records), val=())
+
+
+def bilinear(values, size):
+    """align_corners interpolation of (h, w) to (H, W): corners on corners, in plain loops."""
+    (h, w), (height, width) = values.shape, size
+    out = np.zeros(size)
+    for y in range(height):
+        for x in range(width):
+            v = y * (h - 1) / (height - 1) if height > 1 else 0.0
+            u = x * (w - 1) / (width - 1) if width > 1 else 0.0
+            top, left = int(v), int(u)
+            bottom, right = min(top + 1, h - 1), min(left + 1, w - 1)
+            a, b = v - top, u - left
+            above = (1 - b) * values[top, left] + b * values[top, right]
+            below = (1 - b) * values[bottom, left] + b * values[bottom, right]
+            out[y, x] = (1 - a) * above + a * below
+    return out

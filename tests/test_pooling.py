@@ -12,7 +12,7 @@ from fsslib.pooling import (
     masked_sums,
     project_masks,
     upsample,
-)
+)from tests.helpers import bilinear
 
 SIZES = [
     # C, h, w, H, W
@@ -24,23 +24,6 @@ SIZES = [
     (3, 9, 9, 5, 6),  # features larger than the mask
     (2, 60, 60, 473, 473),
 ]
-
-
-def bilinear(values, size):
-    """align_corners interpolation of (h, w) to (H, W): corners on corners, in plain loops."""
-    (h, w), (height, width) = values.shape, size
-    out = np.zeros(size)
-    for y in range(height):
-        for x in range(width):
-            v = y * (h - 1) / (height - 1) if height > 1 else 0.0
-            u = x * (w - 1) / (width - 1) if width > 1 else 0.0
-            top, left = int(v), int(u)
-            bottom, right = min(top + 1, h - 1), min(left + 1, w - 1)
-            a, b = v - top, u - left
-            above = (1 - b) * values[top, left] + b * values[top, right]
-            below = (1 - b) * values[bottom, left] + b * values[bottom, right]
-            out[y, x] = (1 - a) * above + a * below
-    return out
 
 
 def upsampled_average(feature, mask):
