@@ -12,7 +12,8 @@ from fsslib.pooling import (
     masked_sums,
     project_masks,
     upsample,
-)from tests.helpers import bilinear
+)
+from tests.helpers import bilinear
 
 SIZES = [
     # C, h, w, H, W
