@@ -1,0 +1,211 @@
+"""Interrupted training ends in the same weights, and models load whole or not at all."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from fsslib.training.checkpoint import (
+    load_model,
+    restore_checkpoint,
+    save_checkpoint,
+    save_model,
+)
+from tests.helpers import one_line
+from tests.training.toy import CLASSES, differing, make_batches, make_trainer, state_of
+
+STEPS, CUT = 4, 2
+
+
+@pytest.fixture(scope="module")
+def batches(discs):
+    found = make_batches(discs, steps=STEPS)
+    return [found[i] for i in range(STEPS)]
+
+
+@pytest.mark.parametrize(
+    ("classes", "changes"),
+    [
+        (CLASSES, {"precision": "float32"}),
+        (CLASSES, {"precision": "bfloat16"}),
+        (CLASSES, {"fuse_background": True, "iterations": 4}),
+        (None, {}),
+        (CLASSES, {"momentum": 0.0}),
+    ],
+    ids=["float32", "bfloat16", "fused, rate drops after the cut", "baseline", "no momentum"],
+)
+def test_interrupted_and_restored_ends_in_the_same_bits(batches, tmp_path, classes, changes):
+    whole = make_trainer(classes, **changes)
+    rows = [whole.step(b) for b in batches]
+
+    first = make_trainer(classes, **changes)
+    history = [first.step(b) for b in batches[:CUT]]
+    save_checkpoint(first, history, tmp_path / "c.safetensors")
+    second = make_trainer(classes, **changes)
+    with torch.no_grad():  # nothing of a fresh start may survive
+        for parameter in second.encoder.parameters():
+            parameter.add_(1)
+    restored = restore_checkpoint(second, tmp_path / "c.safetensors")
+    assert restored == history
+    assert differing(state_of(first), state_of(second)) == []
+    assert restored + [second.step(b) for b in batches[CUT:]] == rows
+    assert differing(state_of(whole), state_of(second)) == []
+    for name, trainer in (("a", whole), ("b", second)):
+        save_model(trainer, tmp_path / name, {"fold": 1})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def trained(batches):
+    trainer = make_trainer()
+    trainer.step(batches[0])
+    return trainer
+
+
+def assert_state(encoder, expected):
+    for key, value in encoder.state_dict().items():
+        if "tracked" not in key:
+            assert torch.equal(value, expected.state_dict()[key]), key
+
+
+def test_a_model_reads_back_with_both_encoders_head_and_background(trained, tmp_path):
+    path = tmp_path / "new" / "model.safetensors"
+    save_model(trained, path, {"fold": 1, "k": 3})
+    for ema, expected in ((False, trained.encoder), (True, trained.average.model)):
+        model = load_model(path, ema)
+        assert_state(model.encoder, expected)
+        assert not model.encoder.training
+        assert torch.equal(model.background, trained.memory.value())
+        assert set(model.head) == {k for k in trained.head.state_dict() if "tracked" not in k}
+        assert torch.equal(model.head["6.weight"], trained.head[6].weight)
+        assert model.about == {"fold": 1, "k": 3}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_baseline_that_never_remembered_has_neither_head_nor_background(tmp_path):
+    save_model(make_trainer(None, m=1.0), tmp_path / "a", {})
+    model = load_model(tmp_path / "a", True)
+    assert model.background is None
+    assert model.head == {}
+
+
+def test_parameters_can_be_read_without_the_weights(trained, tmp_path):
+    save_model(trained, tmp_path / "a", {"fold": 1})
+    with safe_open(tmp_path / "a", "pt") as file:
+        head = json.loads(file.metadata()["fsslib"])
+    assert head == {"about": {"fold": 1}, "backbone": "resnet18", "kind": "model", "version": 1}
+
+
+def rewrite(path, change):
+    """Save `path` again with its tensors and header changed."""
+    tensors = load_file(path)
+    with safe_open(path, "pt") as file:
+        head = json.loads(file.metadata()["fsslib"])
+    change(tensors, head)
+    save_file(tensors, path, metadata={"fsslib": json.dumps(head)})
+
+
+def other_backbone(tensors, head):
+    head["backbone"] = "resnet34"
+
+
+def unknown_backbone(tensors, head):
+    head["backbone"] = "vgg16"
+
+
+def lost_tensor(tensors, head):
+    del tensors["average.layer3.1.conv2.weight"]
+
+
+def other_shape(tensors, head):
+    tensors["average.conv1.weight"] = torch.zeros(64, 3, 3, 3)
+
+
+def older(tensors, head):
+    head["version"] = 0
+
+
+def checkpoint(tensors, head):
+    head["kind"] = "checkpoint"
+
+
+def no_about(tensors, head):
+    del head["about"]
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:30])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def garbage(path):
+    path.write_bytes(b"\x80\x04not safetensors" * 9)
+
+
+def plain_weights(path):
+    save_file({"a": torch.zeros(3)}, path)
+
+
+def odd_header(path):
+    save_file({"a": torch.zeros(3)}, path, metadata={"fsslib": "[1]"})
+
+
+def absent(path):
+    path.unlink()
+
+
+CHANGES = [other_backbone, unknown_backbone, lost_tensor, other_shape, older, checkpoint, no_about]
+DAMAGES = [truncated, cut_short, empty, garbage, plain_weights, odd_header, absent]
+
+
+@pytest.mark.parametrize("damage", CHANGES + DAMAGES)
+def test_bad_model_is_one_line_that_names_the_file(trained, tmp_path, damage):
+    path = tmp_path / "model.safetensors"
+    save_model(trained, path, {})
+
+    if damage in CHANGES:
+        rewrite(path, damage)
+    else:
+        damage(path)
+    message = one_line(load_model, path, True)
+    assert message.startswith(str(path))
+    assert message.endswith("run the stage 'train' again")
+
+
+@pytest.mark.parametrize("damage", [truncated, garbage, plain_weights, odd_header, absent])
+def test_bad_checkpoint_is_one_line_that_says_to_delete_it(trained, tmp_path, damage):
+    path = tmp_path / "c.safetensors"
+    save_checkpoint(trained, [], path)
+    damage(path)
+    message = one_line(restore_checkpoint, make_trainer(), path)
+    assert message.startswith(str(path))
+    assert message.endswith("delete it")
+
+
+def test_checkpoint_of_another_k_or_without_momentum_is_refused(trained, tmp_path):
+    path = tmp_path / "c.safetensors"
+    save_checkpoint(trained, [], path)
+    assert "head.6.weight" in one_line(restore_checkpoint, make_trainer(CLASSES + 1), path)
+
+    def forget(tensors, head):
+        del tensors["momentum.3"]
+
+    rewrite(path, forget)
+    message = one_line(restore_checkpoint, make_trainer(), path)
+    assert message.startswith(str(path))
+    assert message.endswith("delete it")
+
+
+def test_a_model_is_no_checkpoint(trained, tmp_path):
+    save_model(trained, tmp_path / "a", {})
+    message = one_line(restore_checkpoint, make_trainer(), tmp_path / "a")
+    assert "holds 'model', expected 'checkpoint'" in message
