@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from fsslib.errors import FsslibError
 
@@ -23,9 +23,16 @@ Precision = Literal["float32", "bfloat16"]
 Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet50s", "resnet101s"]
 
 
+MOST_SEEDS = 1000
+
+
 def _first_seeds(value: object) -> object:
     """`seeds: 5` means the first five."""
-    return list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    if not 1 <= value <= MOST_SEEDS:
+        raise ValueError(f"a number of seeds is 1 to {MOST_SEEDS}: give one, or list the seeds")
+    return list(range(value))
 
 
 def _sources(value: object) -> object:
@@ -290,12 +297,18 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise FsslibError(f"{path} does not exist: run from the project's folder") from None
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        problem = " ".join(str(error).split())
-        raise FsslibError(f"{path} is not readable YAML: {problem}") from None
+    except (OSError, ValueError, RecursionError, YAMLError) as error:
+        raise FsslibError(f"{path} is not readable YAML: {_problem(error)}") from None
     if not isinstance(raw, dict):
         raise FsslibError(f"{path} holds no keys: restore it with 'git checkout {path}'")
     return raw
+
+
+def _problem(error: Exception) -> str:
+    """What is wrong and on which line; ruamel's own text goes on for six."""
+    if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {' '.join(error.problem.split())}"
+    return " ".join(str(error).split())
 
 
 def _validate(model: type[Model], raw: dict[str, Any], path: Path) -> Model:
@@ -316,13 +329,28 @@ def _explain(error: ValidationError, model: type[Section]) -> str:
             parts.append(f"{key} is missing: add it")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            value = "" if not key else f"{key}: {problem['input']!r}: "
-            parts.append(f"{value}{message[:1].lower()}{message[1:]}")
+            parts.append(f"{_shown(key, problem['input'])}{message[:1].lower()}{message[1:]}")
     return "; ".join(parts)
 
 
+def _shown(key: str, value: object) -> str:
+    """`key: value: ` for a message; a validator of a whole section names its keys itself."""
+    if isinstance(value, dict):
+        return f"{key}: " if key else ""
+    text = repr(value)
+    return f"{key}: {text if len(text) <= 80 else text[:77] + '...'}: "
+
+
 def _suggest(key: str, model: type[Section]) -> str:
+    """The known key of the same section that is most like an unknown one."""
     import difflib
 
-    close = difflib.get_close_matches(key, list(model.model_fields), n=1)
-    return f"did you mean {close[0]}?" if close else "remove it"
+    *sections, name = key.split(".")
+    known: type[BaseModel] = model
+    for section in sections:
+        inner = known.model_fields[section].annotation if section in known.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return "remove it"
+        known = inner
+    close = difflib.get_close_matches(name, list(known.model_fields), n=1)
+    return f"did you mean {'.'.join([*sections, close[0]])}?" if close else "remove it"
