@@ -93,7 +93,7 @@ class Bar:
     """A progress bar on a terminal, a line now and then in a log; silent work stays silent."""
 
     def __init__(self, title: str, total: int) -> None:
-        self.title, self.total, self.done = title, total, 0
+        self.title, self.total, self.done, self.skipped = title, total, 0, 0
         self._start = self._said = time.monotonic()
         self._note = ""
         self._rich: Progress | None = None
@@ -129,7 +129,7 @@ class Bar:
         now = time.monotonic()
         if now - self._said >= QUIET_SECONDS:
             self._said = now
-            rate = self.done / (now - self._start)
+            rate = (self.done - self.skipped) / (now - self._start)
             left = (self.total - self.done) / max(rate, 1e-9)
             line = f"{self.title}: {self.done}/{self.total}, {rate:.1f}/s, {left:.0f} s left"
             print(f"{line} {self._note}".rstrip(), file=sys.stderr, flush=True)
@@ -141,8 +141,9 @@ class Bar:
             self.advance()
 
     def skip(self, count: int) -> None:
-        """Count units that an earlier run had finished."""
-        self.advance(count, note="(resumed)")
+        """Count units that an earlier run had finished; they are no part of the rate."""
+        self.skipped += count
+        self.advance(count, note="(resumed)" if count else "")
 
 
 def say(message: str) -> None:
@@ -158,7 +159,7 @@ def project_root() -> Path:
     """
     here = Path.cwd()
     for parent in here.parents:
-        if parent.name == "exps" and parent.parent.name == "tmp":
+        if parent.parts[-3:] == (".dvc", "tmp", "exps"):
             return parent.parent.parent.parent
     return here
 
