@@ -171,7 +171,6 @@ DAMAGES = [truncated, cut_short, empty, garbage, plain_weights, odd_header, abse
 def test_bad_model_is_one_line_that_names_the_file(trained, tmp_path, damage):
     path = tmp_path / "model.safetensors"
     save_model(trained, path, {})
-
     if damage in CHANGES:
         rewrite(path, damage)
     else:
