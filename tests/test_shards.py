@@ -58,6 +58,8 @@ def test_a_run_interrupted_in_shard_2_resumes_to_the_same_bytes(tmp_path):
 def test_nothing_temporary_remains(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, Writer(fails_at=1))
+    # Another process, killed over a shard that this one has finished since.
+    (tmp_path / "scratch" / ".00000.bin.part").write_bytes(b"half")
     run(tmp_path, Writer())
     assert [p.name for p in tmp_path.iterdir()] == ["new"]
     assert [p.name for p in tmp_path.rglob("*") if ".part" in p.name] == []

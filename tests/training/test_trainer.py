@@ -77,7 +77,7 @@ def test_losses_of_a_step_equal_the_equations(discs, shot):
 
 def test_background_of_an_episode_can_be_fused_with_the_global_one(batches):
     with torch.no_grad():
-        fused, _, _ = naive_losses(make_trainer(), batches[0], share=0.5)
+        fused, _, _ = naive_losses(make_trainer(), batches[0], share=0.8)
         plain, _, _ = naive_losses(make_trainer(), batches[0])
     row = make_trainer(fuse_background=True).step(batches[0])
     assert row["episode"] == pytest.approx(float(fused), rel=1e-4)
