@@ -188,7 +188,7 @@ def test_bad_checkpoint_is_one_line_that_says_to_delete_it(trained, tmp_path, da
     path = tmp_path / "c.safetensors"
     save_checkpoint(trained, [], path)
     damage(path)
-    message = one_line(restore_checkpoint, make_trainer(), path)
+    message = one_line(restore_checkpoint, trained, path)
     assert message.startswith(str(path))
     assert message.endswith("delete it")
 
