@@ -1,6 +1,7 @@
 """Composing a picture: backdrop, clutter, objects placed apart, light, lens and film."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -76,8 +77,27 @@ def place(rng: Rng, taken: Sequence[Pose], scale: float, size: tuple[int, int]) 
     return Pose(*best, scale, float(rng.normal(0, 14)), bool(rng.random() < 0.5))
 
 
+@dataclass(frozen=True)
+class Crowding:
+    """How full a scene is.
+
+    Attributes:
+        clutter: fewest and most pieces of clutter behind the objects.
+        first: range of the first object's half size as a share of the picture.
+        others: likewise of the others.
+    """
+
+    clutter: tuple[int, int] = (2, 6)
+    first: tuple[float, float] = (0.3, 0.42)
+    others: tuple[float, float] = (0.23, 0.34)
+
+
 def paint_scene(
-    rng: Rng, size: tuple[int, int], kinds: Sequence[Kind], ids: Sequence[int]
+    rng: Rng,
+    size: tuple[int, int],
+    kinds: Sequence[Kind],
+    ids: Sequence[int],
+    crowding: Crowding = Crowding(),
 ) -> Canvas:
     """Backdrop, clutter and one object for every entry of `ids`, the first the largest.
 
@@ -86,14 +106,16 @@ def paint_scene(
         size: height and width of the final picture in px.
         kinds: the classes; class id 1 is the first.
         ids: class ids of the objects.
+        crowding: sizes and clutter.
     """
     canvas = new_canvas(rng, size)
-    add_clutter(canvas, rng, int(rng.integers(2, 7)), (0.04, 0.16))
+    low, high = crowding.clutter
+    add_clutter(canvas, rng, int(rng.integers(low, high + 1)), (0.04, 0.16))
     height, width = canvas.labels.shape
     poses: list[Pose] = []
     spread = rng.uniform(0.9, 1.1) * (1.0 - 0.07 * (len(ids) - 2)) * min(height, width)
     for number in range(len(ids)):
-        share = rng.uniform(0.3, 0.42) if number == 0 else rng.uniform(0.23, 0.34)
+        share = rng.uniform(*(crowding.first if number == 0 else crowding.others))
         scale = float(spread * share * kinds[ids[number] - 1].size)
         poses.append(place(rng, poses, scale, (height, width)))
     for number in np.argsort([pose.y + 0.5 * pose.scale for pose in poses]).tolist():
