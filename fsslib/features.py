@@ -19,16 +19,11 @@ from torch import Tensor
 from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8
 from fsslib.errors import FsslibError
+from fsslib.feature_files import KIND, REMEDY, VERSION, FloatRows, IntRows, feature_files
 from fsslib.pooling import image_embedding, masked_sums
-from fsslib.shards import shard_files
 from fsslib.storage import create_hdf5, open_hdf5, read_hdf5, telling_damage
 
-KIND, VERSION = "features", 1
-REMEDY = "run the stage 'extract' again"
-
 Dtype = Literal["int8", "float16"]
-IntRows = NDArray[np.int64]
-FloatRows = NDArray[np.float32]
 Packed = NDArray[np.int8] | NDArray[np.float16]
 
 
@@ -152,9 +147,7 @@ class FeatureStore:
     """Reader of a folder that `write_shard` filled; opens shards lazily, once a process."""
 
     def __init__(self, folder: Path) -> None:
-        self.files = shard_files(folder, ".h5")
-        if not self.files:
-            raise FsslibError(f"{folder} holds no features: {REMEDY}")
+        self.files = feature_files(folder)
         self._where: dict[str, tuple[int, int]] = {}
         for number, path in enumerate(self.files):
             with read_hdf5(path, KIND, VERSION, REMEDY) as file:
@@ -193,15 +186,6 @@ class FeatureStore:
         finally:
             if opened:
                 opened[1].close()
-
-    def prototype_rows(self) -> Iterator[tuple[list[str], IntRows, FloatRows, FloatRows]]:
-        """Yield per shard: image id, class id, sum (n, C) and count (n,) of every row."""
-        for path in self.files:
-            with read_hdf5(path, KIND, VERSION, REMEDY) as file:
-                ids = [raw.decode() for raw in file["image_id"][:]]
-                owners = [ids[i] for i in file["row_image"][:]]
-                rows = owners, file["row_class"][:], file["row_sum"][:], file["row_count"][:]
-            yield rows
 
 
 def _read_feature(file: h5py.File, row: int) -> tuple[tuple[int, int], Tensor]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fsslib.data.folds import BACKGROUND
 from fsslib.errors import FsslibError
-from fsslib.features import FeatureStore
+from fsslib.feature_files import prototype_rows
 from fsslib.storage import create_hdf5, read_hdf5
 
 KIND, VERSION = "prototypes", 1
@@ -50,10 +50,10 @@ class FoldPrototypes:
     background: NDArray[np.float32]
 
 
-def collect_prototypes(store: FeatureStore) -> PrototypeTable:
-    """Gather the sums of all shards into one table, sorted by image and class."""
+def collect_prototypes(folder: Path) -> PrototypeTable:
+    """Gather the sums of all shards in a feature store into one table by image and class."""
     ids, classes, sums, counts = [], [], [], []
-    for owner, class_id, row_sum, row_count in store.prototype_rows():
+    for owner, class_id, row_sum, row_count in prototype_rows(folder):
         ids += owner
         classes.append(class_id)
         sums.append(row_sum)

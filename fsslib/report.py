@@ -4,24 +4,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fsslib.errors import FsslibError
-from fsslib.evaluation import Evaluation
 from fsslib.metrics import Counts, Summary, summarise
 
 DIGITS = 3
 """Decimals of a percentage: a thousandth of a point is what the oracle tests hold us to."""
 
 
-def fold_metrics(evaluation: Evaluation, names: Mapping[int, str]) -> dict[str, Any]:
+def fold_metrics(counts: Mapping[int, Counts], names: Mapping[int, str]) -> dict[str, Any]:
     """Metrics of one fold, the same bytes for the same counts.
 
     Args:
-        evaluation: of the fold.
+        counts: number of shots -> pixel counts of the fold's seeds.
         names: class id -> name, for at least the classes that were counted.
 
     Returns:
         `{"shot1": {...}, "shot5": {...}}`, see `shot_metrics`.
     """
-    return {f"shot{n}": shot_metrics(c, names) for n, c in sorted(evaluation.counts.items())}
+    return {f"shot{n}": shot_metrics(c, names) for n, c in sorted(counts.items())}
 
 
 def shot_metrics(counts: Counts, names: Mapping[int, str]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """`collect`: one row per (image, class) from the feature shards."""
 
-from fsslib.features import FeatureStore
 from fsslib.prototypes import collect_prototypes, save_prototypes
 from stages import paths
 from stages.common import command, make_app, say
@@ -14,7 +13,7 @@ def main() -> None:
     `collect` reads no image. Reads data/extract/, writes data/collect/prototypes.h5. No fold enters
     here: each fold adds its novel classes to its background later.
     """
-    table = collect_prototypes(FeatureStore(paths.EXTRACT))
+    table = collect_prototypes(paths.EXTRACT)
     save_prototypes(table, paths.PROTOTYPES)
     say(f"{len(table.class_id)} prototypes of {len(set(table.image_id))} images")
 

@@ -98,7 +98,7 @@ def _metrics(
         "precision": params.precision,
         "episode_list": episodes_hash(drawn)[:16],
         "encodings": result.images,
-        **fold_metrics(result, names),
+        **fold_metrics(result.counts, names),
     }
 
 

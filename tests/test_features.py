@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from fsslib.annotate import pseudo_mask
+from fsslib.feature_files import prototype_rows
 from fsslib.features import FeatureStore, describe_image, quantise, write_shard
 from fsslib.pooling import masked_average
 from fsslib.storage import create_hdf5
@@ -45,7 +46,7 @@ def rows_of(store):
     """{(image, class): (sum, count)} of all shards."""
     return {
         (i, int(c)): (s, float(n))
-        for ids, classes, sums, counts in store.prototype_rows()
+        for ids, classes, sums, counts in prototype_rows(store.files[0].parent)
         for i, c, s, n in zip(ids, classes, sums, counts, strict=True)
     }
 
@@ -218,6 +219,6 @@ def test_a_flipped_byte_of_a_feature_is_told(tmp_path):
 def test_a_flipped_byte_of_a_sum_is_told(tmp_path):
     store = write(tmp_path, "int8")
     flip(tmp_path / "00000.h5", rows_of(store)["im1", 3][0])
-    message = one_line(lambda: list(store.prototype_rows()))
+    message = one_line(lambda: list(prototype_rows(store.files[0].parent)))
     assert message.startswith(f"{tmp_path / '00000.h5'} is damaged")
     assert message.endswith(REMEDY)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from fsslib.features import FeatureStore, describe_image, write_shard
+from fsslib.features import describe_image, write_shard
 from fsslib.prototypes import (
     collect_prototypes,
     fold_prototypes,
@@ -45,7 +45,7 @@ def table_of(folder, scenes=SCENES, shard=3):
     described = [describe_image(i, f, m, None) for i, (f, m) in scenes.items()]
     for start in range(0, len(described), shard):
         write_shard(folder / f"{start:05d}.h5", described[start : start + shard], None)
-    return collect_prototypes(FeatureStore(folder))
+    return collect_prototypes(folder)
 
 
 @pytest.fixture(scope="module")
