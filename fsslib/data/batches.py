@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypedDict
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -127,8 +129,7 @@ class StepBatches(Dataset[Batch]):
         assert self._pseudo is not None
         plan, position = self.plan, step * self.plan.pool_images + slot
         epoch, place = divmod(position, len(self._pool))
-        order = np.random.default_rng([plan.seed, ORDER, epoch]).permutation(len(self._pool))
-        item = self._pool[order[place]]
+        item = self._pool[_order(plan.seed, epoch, len(self._pool))[place]]
         rng = np.random.default_rng([plan.seed, POOL, step, slot])
         image = torch.from_numpy(read_image(item.path).copy()).permute(2, 0, 1)
         mask = torch.from_numpy(self._pseudo(item.id).copy())
@@ -138,6 +139,12 @@ class StepBatches(Dataset[Batch]):
                 f"{tuple(image.shape[1:])}: run the stage 'annotate' again"
             )
         return strong_augment(image, mask, plan.crop, rng)
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    """Order of the pool in one pass; a batch touches one pass or two, a small pool more."""
+    return np.random.default_rng([seed, ORDER, epoch]).permutation(count)
 
 
 def binary_mask(labels: Tensor, class_id: int) -> Tensor:
