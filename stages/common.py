@@ -62,9 +62,9 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             where = f" {error.filename}" if error.filename else ""
             _stop(f"error:{where} {error.strerror}: free space or mend the path, then rerun", 1)
         except _TerminatedError:
-            _stop("terminated: the same command goes on where this one stopped", 143)
+            _stop("terminated: run the same command again", 143)
         except KeyboardInterrupt:
-            _stop("interrupted: the same command goes on where this one stopped", 130)
+            _stop("interrupted: run the same command again", 130)
 
     return wrapper
 

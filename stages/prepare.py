@@ -2,6 +2,7 @@
 
 import shutil
 
+from fsslib.data.layout import count_listed
 from fsslib.data.manifest import Manifest, save_manifest
 from fsslib.data.scan import load_dataset
 from fsslib.data.scenes import make_scenes
@@ -57,13 +58,13 @@ def _scan(params: PrepareParams, runtime: Runtime) -> Manifest:
     root = project_root() / str(params.data_root)
     if not root.is_dir():
         raise FsslibError(f"data_root: {params.data_root} is not a folder (looked at {root})")
-    with Bar("Reading masks", 0) as bar:
+    with Bar("Reading masks", count_listed(root)) as bar:
         return load_dataset(
             params.dataset,
             root,
             max(1, runtime.workers),
             bar.advance,
-            paths.SCRATCH / "scan",
+            paths.SCRATCH / "scan.json",
             params.coco_folds,
         )
 

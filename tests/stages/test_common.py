@@ -15,7 +15,7 @@ from stages.common import Bar, as_json, command, make_app, project_root, say
 from stages.params import Source
 
 ROOT = Path(__file__).parents[2]
-RESUMES = "the same command goes on where this one stopped"
+RESUMES = "run the same command again"
 
 
 @pytest.fixture(autouse=True)
