@@ -52,7 +52,7 @@ def pseudo_mask(feature: Tensor, prototypes: Tensor, size: tuple[int, int]) -> U
 def encode_png(mask: UInt8) -> bytes:
     """An index image with the VOC palette as PNG."""
     image = Image.fromarray(mask, "L")
-    image.putpalette(voc_palette())
+    image.putpalette(list(voc_palette()))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

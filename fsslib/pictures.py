@@ -44,7 +44,7 @@ def _shrink(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def colour_mask(mask: UInt8) -> Image.Image:
     """An index mask in the VOC palette, as RGB."""
     picture = Image.fromarray(mask, "L")
-    picture.putpalette(voc_palette())
+    picture.putpalette(list(voc_palette()))
     return picture.convert("RGB")
 
 

@@ -87,7 +87,7 @@ def test_png_shows_the_voc_palette(tmp_path):
     assert (image.format, image.mode) == ("PNG", "P")
     shown = np.asarray(image.convert("RGB"))
     assert shown.tolist() == [[[0, 0, 0], [128, 0, 0]], [[0, 128, 0], [192, 128, 128]]]
-    assert voc_palette()[255 * 3 :] == [224, 224, 192]
+    assert voc_palette()[255 * 3 :] == (224, 224, 192)
 
 
 def test_png_keeps_every_label():

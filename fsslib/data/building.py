@@ -122,7 +122,7 @@ def put_list(root: Path, split: str, ids: list[str]) -> None:
 def encode_mask(values: npt.NDArray[np.uint8]) -> bytes:
     """PNG bytes of an (H, W) uint8 index mask, with the VOC palette."""
     image = Image.fromarray(values)
-    image.putpalette(voc_palette())
+    image.putpalette(list(voc_palette()))
     stream = io.BytesIO()
     image.save(stream, format="PNG")
     return stream.getvalue()

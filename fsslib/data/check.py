@@ -123,7 +123,7 @@ def palette_problem(palette: list[int], values: Mapping[int, int]) -> str | None
 
 def _palette_name(palette: list[int]) -> str:
     reference = voc_palette()
-    known = palette[:768] == reference[: len(palette)]
+    known = tuple(palette[:768]) == reference[: len(palette)]
     return "VOC palette" if known else "other palette"
 
 

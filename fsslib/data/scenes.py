@@ -85,7 +85,7 @@ def _write(job: _Job) -> ImageRecord:
     quality = int(np.random.default_rng([job.seed, 9, job.index]).integers(78, 95))
     Image.fromarray(image).save(job.root / photo, quality=quality)
     indexed = Image.fromarray(mask)
-    indexed.putpalette(voc_palette())
+    indexed.putpalette(list(voc_palette()))
     indexed.save(job.root / target)
     values, counts = np.unique(mask, return_counts=True)
     pixels = dict(zip(values.tolist(), counts.tolist(), strict=True))

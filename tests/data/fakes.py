@@ -39,7 +39,7 @@ def mask_values(seed: int, classes: list[int], height: int = 40, width: int = 60
 def png_bytes(values: np.ndarray, palette: bool = True) -> bytes:
     image = Image.fromarray(values)
     if palette:
-        image.putpalette(voc_palette())
+        image.putpalette(list(voc_palette()))
     stream = io.BytesIO()
     image.save(stream, "PNG")
     return stream.getvalue()

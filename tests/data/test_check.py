@@ -55,7 +55,7 @@ def test_every_kind_of_problem_is_reported_in_one_run(voc: Path) -> None:
     shutil.copy(images / f"{name(8)}.jpg", images / f"{name(9)}.jpg")  # twice in train
     write(masks / f"{name(10)}.png", png_bytes(np.full((40, 60), 255, np.uint8)))
     mask = Image.fromarray(mask_values(11, [3]))
-    palette = voc_palette().copy()
+    palette = list(voc_palette())
     palette[9:12] = palette[21:24]
     mask.putpalette(palette)
     mask.save(masks / f"{name(11)}.png")  # index 3 in the colour of 7
@@ -126,7 +126,7 @@ def test_exif_rotations_are_counted(voc: Path) -> None:
 def test_sorted_palettes_are_found(
     change: tuple[int, tuple[int, int, int]] | None, present: set[int], expected: str | None
 ) -> None:
-    palette = voc_palette().copy()
+    palette = list(voc_palette())
     if change is not None:
         palette[3 * change[0] : 3 * change[0] + 3] = change[1]
     problem = palette_problem(palette, dict.fromkeys(present, 1))

@@ -76,7 +76,7 @@ def test_masks_carry_the_palette_of_voc(made: Manifest) -> None:
         assert image.mode == "P"
         palette = image.getpalette()
     assert palette is not None
-    assert palette[: 3 * 21] == voc_palette()[: 3 * 21]
+    assert tuple(palette[: 3 * 21]) == voc_palette()[: 3 * 21]
 
 
 def test_four_folds_of_five_distinct_names(made: Manifest) -> None:
