@@ -9,6 +9,9 @@ import numpy as np
 from fsslib.data.manifest import Manifest
 from fsslib.errors import FsslibError
 
+LABELLED = ("train", "remaining")
+"""Sources within the dataset; any other is a folder."""
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -42,7 +45,7 @@ def build_pool(
     Args:
         manifest: of the dataset; validation images never enter the pool.
         fold: decides what `train` and `remaining` mean.
-        sources: to join; an image named by two is there once.
+        sources: to join; an image named by two is there once, a folder's by its resolved path.
         seed: of the draws under a cap.
         base_dir: folder that relative folders are relative to.
 
@@ -50,8 +53,13 @@ def build_pool(
         FsslibError: a folder is missing or holds no images, or the pool is empty.
     """
     pool: dict[str, PoolImage] = {}
+    taken: set[Path] = set()
     for number, source in enumerate(sources):
         found = _list_source(manifest, fold, source.source, number, base_dir)
+        if source.source not in LABELLED:
+            # Listed only for a folder: resolving a path costs a call to the system.
+            taken = taken or {manifest.image_path(r).resolve() for r in manifest.val}
+            found = _not_taken(found, taken)
         if source.cap is not None and source.cap < len(found):
             rng = np.random.default_rng(np.random.SeedSequence([seed, number]))
             chosen = rng.choice(len(found), source.cap, replace=False)
@@ -65,7 +73,7 @@ def build_pool(
 def _list_source(
     manifest: Manifest, fold: int, source: str, number: int, base_dir: Path
 ) -> list[PoolImage]:
-    if source in ("train", "remaining"):
+    if source in LABELLED:
         labelled = {record.id for record in manifest.labelled(fold)}
         return [
             PoolImage(record.id, manifest.image_path(record))
@@ -82,3 +90,14 @@ def _list_source(
         raise FsslibError(f"unlabeled: {folder} holds no image ({', '.join(SUFFIXES)})")
     # '@' keeps these ids apart from a dataset's own.
     return [PoolImage(f"@{number}/{p.relative_to(folder).as_posix()}", p) for p in paths]
+
+
+def _not_taken(found: list[PoolImage], taken: set[Path]) -> list[PoolImage]:
+    """Images whose files no earlier folder listed and that are no validation photographs."""
+    kept = []
+    for image in found:
+        path = image.path.resolve()
+        if path not in taken:
+            taken.add(path)
+            kept.append(image)
+    return kept

@@ -111,3 +111,35 @@ def test_folder_without_images_and_empty_pool_are_refused(discs, tmp_path):
 
 def test_fold_that_is_not_there_is_refused(discs):
     assert one_line(ids, discs, "train", fold=2).startswith("folds: 2 is not one of 0 to 1")
+
+
+@pytest.fixture
+def held_back(discs):
+    """`discs` with its last three photographs as the validation split."""
+    return replace(discs, train=discs.train[:-3], val=discs.train[-3:])
+
+
+def test_validation_photographs_in_a_folder_never_enter(held_back, folder):
+    """By any path that leads to them: the dataset's own folder, a link, a detour."""
+    (folder / "link").symlink_to(held_back.root / "JPEGImages")
+    detour = held_back.root / "SegmentationClass" / ".." / "JPEGImages"
+    expected = [f"@0/{r.id}.png" for r in held_back.train]
+    for source in (held_back.root / "JPEGImages", "link", detour):
+        assert ids(held_back, str(source), base_dir=folder) == expected
+
+
+def test_a_folder_of_validation_photographs_alone_is_an_empty_pool(held_back, tmp_path):
+    photograph = held_back.image_path(held_back.val[0]).resolve()
+    (tmp_path / "photo.png").symlink_to(photograph)
+    message = one_line(ids, held_back, str(tmp_path))
+    assert message.startswith("unlabeled: the sources hold no image")
+
+
+def test_a_folder_listed_twice_counts_once(discs, folder):
+    once = ids(discs, "photos", base_dir=folder)
+    assert ids(discs, "photos", str(folder / "photos"), "photos/sub", base_dir=folder) == once
+
+
+def test_a_cap_is_of_the_images_that_are_left(discs, folder):
+    found = ids(discs, "photos/sub", PoolSource("photos", 2), base_dir=folder)
+    assert found == ["@0/b.png", "@0/deep/a.JPEG", "@1/b.jpg", "@1/train_000.jpg"]
