@@ -21,7 +21,14 @@ from fsslib.data.images import UInt8
 from fsslib.errors import FsslibError
 from fsslib.feature_files import KIND, REMEDY, VERSION, FloatRows, IntRows, feature_files
 from fsslib.pooling import image_embedding, masked_sums
-from fsslib.storage import create_hdf5, open_hdf5, read_hdf5, telling_damage
+from fsslib.storage import (
+    create_hdf5,
+    open_hdf5,
+    read_hdf5,
+    read_text,
+    telling_damage,
+    write_text,
+)
 
 Dtype = Literal["int8", "float16"]
 Packed = NDArray[np.int8] | NDArray[np.float16]
@@ -102,7 +109,7 @@ def write_shard(path: Path, images: Iterable[ImageFeature], dtype: Dtype | None)
         dtype: of the dense features that the images were described with, or None.
     """
     with create_hdf5(path, KIND, VERSION) as file:
-        file.attrs["dense"] = dtype or "none"
+        write_text(file, "dense", dtype or "none")
         kept, start = [], [0]
         for image in images:
             if image.packed is not None:
@@ -151,7 +158,7 @@ class FeatureStore:
         self._where: dict[str, tuple[int, int]] = {}
         for number, path in enumerate(self.files):
             with read_hdf5(path, KIND, VERSION, REMEDY) as file:
-                self.dense = file.attrs["dense"] != "none"
+                self.dense = read_text(file, "dense") != "none"
                 for row, raw in enumerate(file["image_id"][:]):
                     self._where[raw.decode()] = (number, row)
 

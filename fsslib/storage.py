@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from fsslib.errors import FsslibError
 
@@ -66,7 +67,7 @@ def create_hdf5(path: Path, kind: str, version: int) -> Iterator[h5py.File]:
         atomic_path(path) as temporary,
         h5py.File(temporary, "w", libver=("v110", "v110"), track_order=False) as file,
     ):
-        file.attrs["kind"] = kind
+        write_text(file, "kind", kind)
         file.attrs["version"] = version
         yield file
         file.flush()
@@ -87,8 +88,10 @@ def open_hdf5(path: Path, kind: str, version: int, remedy: str) -> h5py.File:
     except OSError as error:
         raise FsslibError(f"{path} is not a readable HDF5 file ({error}): {remedy}") from None
     try:
-        found, number = file.attrs.get("kind"), file.attrs.get("version")
-        if not file.attrs.get("complete", False):
+        with telling_damage(path, remedy):
+            found, number = read_text(file, "kind"), file.attrs.get("version")
+            complete = file.attrs.get("complete", False)
+        if not complete:
             raise FsslibError(f"{path} is incomplete, its writer was interrupted: {remedy}")
         if found != kind:
             raise FsslibError(f"{path} holds '{found}', expected '{kind}': {remedy}")
@@ -98,6 +101,21 @@ def open_hdf5(path: Path, kind: str, version: int, remedy: str) -> h5py.File:
         file.close()
         raise
     return file
+
+
+def write_text(file: h5py.File, name: str, value: str) -> None:
+    """Write a text attribute at fixed length.
+
+    A variable-length string lies in HDF5's global heap, which has no checksum: there a flipped bit
+    went unseen or sent the library into an endless loop.
+    """
+    file.attrs[name] = np.bytes_(value.encode())
+
+
+def read_text(file: h5py.File, name: str) -> str:
+    """Read a text attribute of fixed or variable length; absent, it is empty."""
+    value = file.attrs.get(name, "")
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 @contextmanager

@@ -17,8 +17,10 @@ from fsslib.storage import (
     open_hdf5,
     read_hdf5,
     read_json,
+    read_text,
     write_bytes,
     write_json,
+    write_text,
 )
 from tests.helpers import one_line
 
@@ -168,6 +170,13 @@ def flipped(path):
     path.write_bytes(content)
 
 
+def flipped_kind(path):
+    content = bytearray(path.read_bytes())
+    assert content.count(b"rows") == 1  # in the attribute itself, not in a heap
+    content[content.index(b"rows")] ^= 1
+    path.write_bytes(content)
+
+
 def another_layout(path):
     with create_hdf5(path, "rows", 1) as file:
         file["other"] = [1.0]
@@ -185,6 +194,7 @@ def another_layout(path):
         (empty, "is not a readable HDF5 file"),
         (absent, "does not exist"),
         (flipped, "is damaged"),
+        (flipped_kind, "is damaged"),
         (another_layout, "is damaged"),
     ],
 )
@@ -203,3 +213,14 @@ def test_a_refused_file_is_closed_again(tmp_path):
     with h5py.File(path, "r+") as file:  # fails while another handle is open
         file.attrs["kind"] = "rows"
     assert len(read(path)) == 100
+
+
+def test_text_is_kept_at_fixed_length_and_older_text_is_read(tmp_path):
+    path = tmp_path / "a.h5"
+    with create_hdf5(path, "rows", 1) as file:
+        write_text(file, "unit", "\u00b5m")
+        file.attrs["older"] = "variable"
+    with open_hdf5(path, "rows", 1, REMEDY) as file:
+        assert file.attrs.get_id("kind").dtype.kind == "S"
+        found = [read_text(file, name) for name in ("kind", "unit", "older", "absent")]
+    assert found == ["rows", "\u00b5m", "variable", ""]
