@@ -9,6 +9,9 @@ from fsslib.metrics import Counts, Summary, summarise
 DIGITS = 3
 """Decimals of a percentage: a thousandth of a point is what the oracle tests hold us to."""
 
+COMMON = ("dataset", "folds_rule", "protocol", "ways", "precision", "resize")
+"""What folds must have been evaluated with alike to be averaged."""
+
 
 def fold_metrics(counts: Mapping[int, Counts], names: Mapping[int, str]) -> dict[str, Any]:
     """Metrics of one fold, the same bytes for the same counts.
@@ -50,6 +53,24 @@ def shot_metrics(counts: Counts, names: Mapping[int, str]) -> dict[str, Any]:
         "fb_iou_seeds": [_round(v) for v in fb_iou],
         "not_drawn": [names[c] for i, c in enumerate(counts.class_ids) if not episodes[i]],
     }
+
+
+def common_head(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """What all folds share, the keys `COMMON`; a fold without a key shares its absence.
+
+    Raises:
+        FsslibError: two folds differ, so that their mean would mean nothing.
+    """
+    (first, *others) = folds
+    for key in COMMON:
+        for fold in others:
+            ours, theirs = folds[first].get(key), folds[fold].get(key)
+            if ours != theirs:
+                raise FsslibError(
+                    f"folds: fold {first} was evaluated with {key} {ours}, fold {fold} with "
+                    f"{theirs}: run 'evaluate' for every fold"
+                )
+    return {key: folds[first].get(key) for key in COMMON}
 
 
 def overall_metrics(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def collect_supports(
             if pixels[place] == 0:
                 raise FsslibError(
                     f"support {image_id} holds no pixel of class {class_id}: draw the episodes "
-                    "again on these masks"
+                    "again on these masks (where resize made it vanish, with more min_pixels)"
                 )
             foreground_row[image_id, class_id] = len(foreground_row)
             embeddings.append(image_embedding(feature))

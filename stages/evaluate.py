@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fsslib.data.manifest import Manifest
 from fsslib.encoder import parameter_count
 from fsslib.episode_files import check_episodes, episodes_hash, load_episodes
 from fsslib.episodes import EpisodeSet
@@ -13,6 +14,7 @@ from fsslib.evaluation import Evaluation, evaluate, manifest_readers
 from fsslib.pictures import episode_panel, sample_episodes
 from fsslib.region_index import load_index
 from fsslib.report import fold_metrics
+from fsslib.resizing import readers_at
 from fsslib.storage import write_bytes, write_json
 from stages import paths
 from stages.common import Bar, FoldOption, command, make_app, say
@@ -31,7 +33,7 @@ EpisodesOption = Annotated[
 def main(fold: FoldOption = None, episodes: EpisodesOption = None) -> None:
     """Score every seed and number of shots of a fold in one run (eq. 5, 7, 8 and 9).
 
-    Reads w, beta, top_n, sigma, rectify_fg, rectify_bg, ema and precision from params.yaml,
+    Reads w, beta, top_n, sigma, rectify_fg, rectify_bg, ema, precision and resize from params.yaml,
     data/prepare/, data/episodes/, data/train/ and data/index/ of the fold. Writes
     results/folds/<fold>/metrics.json and episodes.png, and data/evaluate/<fold>/timing.json.
     Always the final encoder: no checkpoint is chosen by the scores of novel classes.
@@ -54,6 +56,8 @@ def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
     if params.rectify_bg and background is None:
         raise FsslibError("rectify_bg: true, but the model has no global background: set m below 1")
     read_image, read_mask = manifest_readers(manifest)
+    if params.resize is not None:
+        read_image, read_mask = readers_at(read_image, read_mask, params.resize)
     settings: dict[str, Any] = {
         "global_background": None if background is None else background.to(device),
         "index": None if index is None else index.to(device),
@@ -76,7 +80,7 @@ def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
             **settings,
         )
     out = paths.fold_results(fold)
-    metrics = _metrics(result, drawn, dict(manifest.classes), params)
+    metrics = _metrics(result, drawn, manifest, params)
     chosen = sample_episodes(drawn)
     panel = episode_panel(encode, read_image, read_mask, chosen, dict(manifest.classes), settings)
     write_json(out / "metrics.json", metrics)
@@ -88,17 +92,19 @@ def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
 
 
 def _metrics(
-    result: Evaluation, drawn: EpisodeSet, names: dict[int, str], params: EvaluateParams
+    result: Evaluation, drawn: EpisodeSet, manifest: Manifest, params: EvaluateParams
 ) -> dict[str, Any]:
     return {
         "fold": drawn.fold,
         "dataset": drawn.dataset,
+        "folds_rule": manifest.folds_rule,
         "protocol": drawn.protocol,
         "ways": drawn.ways,
         "precision": params.precision,
+        "resize": params.resize,
         "episode_list": episodes_hash(drawn)[:16],
         "encodings": result.images,
-        **fold_metrics(result.counts, names),
+        **fold_metrics(result.counts, manifest.classes),
     }
 
 

@@ -207,7 +207,7 @@ class EpisodesParams(Section):
     episodes: Count
     ways: Annotated[int, Field(ge=1, le=254)]
     protocol: Literal["paper", "hsnet"]
-    min_pixels: Count
+    min_pixels: Count | None
 
 
 class EvaluateParams(Section):
@@ -221,6 +221,7 @@ class EvaluateParams(Section):
     rectify_bg: bool
     ema: bool
     precision: Precision
+    resize: Annotated[int, Field(ge=32, le=2048)] | None
 
 
 class SummarizeParams(Section):

@@ -2,15 +2,13 @@
 
 import typer
 
-from fsslib.report import overall_metrics
+from fsslib.report import common_head, overall_metrics
 from fsslib.storage import read_json, write_bytes, write_json
 from fsslib.tables import class_rows, results_table
 from stages import paths
 from stages.common import command, make_app
 from stages.inputs import read_params
 from stages.params import SummarizeParams, stage_params
-
-COMMON = ("dataset", "protocol", "ways", "precision")
 
 
 @command
@@ -26,9 +24,7 @@ def main() -> None:
         for fold in params.folds
     }
     overall = overall_metrics(folds)
-    first = folds[params.folds[0]]
-    head = {key: first[key] for key in COMMON}
-    write_json(paths.METRICS, {**head, **overall})
+    write_json(paths.METRICS, {**common_head(folds), **overall})
     write_bytes(paths.RESULTS / "classes.csv", class_rows(folds).encode())
     table = results_table(folds, overall)
     write_bytes(paths.RESULTS / "table.md", table.encode())

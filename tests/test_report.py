@@ -5,7 +5,8 @@ import pytest
 
 from fsslib.errors import FsslibError
 from fsslib.metrics import Counts
-from fsslib.report import fold_metrics, overall_metrics
+from fsslib.report import COMMON, common_head, fold_metrics, overall_metrics
+from tests.helpers import one_line
 
 NAMES = {1: "ant", 2: "bee", 3: "cow"}
 
@@ -74,3 +75,14 @@ def test_folds_that_do_not_fit_together_are_refused():
         overall_metrics({0: one, 1: fold_metrics(counted([(50, 30)], (5,)), NAMES)})
     with pytest.raises(FsslibError, match="none to average"):
         overall_metrics({})
+
+
+@pytest.mark.parametrize("key", COMMON)
+def test_folds_of_different_protocols_are_not_averaged(key):
+    head = {name: f"a {name}" for name in COMMON}
+    assert common_head({3: {**head, "fold": 3}, 1: {**head, "fold": 1}}) == head
+    message = one_line(common_head, {3: head, 1: {**head, key: None}})
+    assert message == (
+        f"folds: fold 3 was evaluated with {key} a {key}, fold 1 with None: "
+        "run 'evaluate' for every fold"
+    )

@@ -275,3 +275,15 @@ def test_absent_file_and_folder_are_one_line(path):
 def test_a_byte_order_mark_does_no_harm(path):
     path.write_bytes(b"\xef\xbb\xbf" + COMMITTED.read_bytes())
     assert load_params(path) == load_params(COMMITTED)
+
+
+def test_null_leaves_the_least_size_to_the_protocol_and_photographs_as_they_are(raw, path):
+    raw["min_pixels"], raw["resize"] = None, None
+    params = load_params(dump(raw, path))
+    assert stage_params(STAGES["episodes"], params).min_pixels is None
+    assert stage_params(STAGES["evaluate"], params).resize is None
+
+
+@pytest.mark.parametrize("size", [31, 2049, 400.0, True])
+def test_a_size_that_is_none_is_refused(raw, path, size):
+    assert refused(dump(edited(raw, "resize", size), path)).startswith(f"resize: {size}: ")
