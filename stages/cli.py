@@ -1,46 +1,80 @@
 """`fss`: every step, and the tools around them, as one command."""
 
+import ast
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from stages import (
-    annotate,
-    cluster,
-    collect,
-    episodes,
-    evaluate,
-    extract,
-    index,
-    prepare,
-    pretrain,
-    summarize,
-    train,
+import fsslib
+
+STEPS = (
+    "prepare",
+    "extract",
+    "collect",
+    "cluster",
+    "annotate",
+    "train",
+    "index",
+    "episodes",
+    "evaluate",
+    "summarize",
+    "pretrain",
+    "data",
+    "info",
 )
-from stages.data import app as data_app
+"""Modules of `stages`, each with an `app`."""
 
-STEPS = {
-    "prepare": prepare.main,
-    "extract": extract.main,
-    "collect": collect.main,
-    "cluster": cluster.main,
-    "annotate": annotate.main,
-    "train": train.main,
-    "index": index.main,
-    "episodes": episodes.main,
-    "evaluate": evaluate.main,
-    "summarize": summarize.main,
-    "pretrain": pretrain.main,
-}
+
+class LazySteps(TyperGroup):
+    """Imports a step's module when that step is run: torch alone takes seconds to import."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - Typer's or click's context
+        """The steps in the pipeline's order."""
+        return list(STEPS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - likewise
+        """A step as the list of commands shows it, not imported."""
+        return TyperCommand(cmd_name, help=summary(cmd_name)) if cmd_name in STEPS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - likewise
+        """The step that was asked for, in full."""
+        name = args[0]
+        if name not in STEPS:
+            return super().resolve_command(ctx, args)
+        return name, typer.main.get_command(import_module(f"stages.{name}").app), args[1:]
+
+
+def summary(step: str) -> str:
+    """The first line of a step's module, read without importing it."""
+    tree = ast.parse(Path(__file__).with_name(f"{step}.py").read_text(encoding="utf-8"))
+    return (ast.get_docstring(tree) or step).splitlines()[0].split(": ", 1)[-1]
+
 
 app = typer.Typer(
     name="fss",
-    help="Mining latent classes for few-shot segmentation: the steps of the pipeline.",
+    cls=LazySteps,
     add_completion=False,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
-for name, function in STEPS.items():
-    app.command(name)(function)
-app.add_typer(data_app, name="data")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fsslib {fsslib.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _fss(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Mining latent classes for few-shot segmentation: the steps of the pipeline."""
 
 
 def main() -> None:

@@ -1,0 +1,122 @@
+"""What one of our files is, in a few lines."""
+
+import json
+import math
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import h5py
+from safetensors import SafetensorError, safe_open
+
+from fsslib.data.manifest import load_manifest
+from fsslib.episode_files import episodes_hash, load_episodes
+from fsslib.errors import FsslibError
+from fsslib.storage import read_json, read_text, telling_damage
+
+REMEDY = "name a whole file that a stage wrote"
+
+
+def describe_file(path: Path) -> list[str]:
+    """Describe weights, HDF5, masks, episodes or a manifest; the first line says which it is.
+
+    Raises:
+        FsslibError: missing, damaged, or no file of ours.
+    """
+    if not path.is_file():
+        raise FsslibError(f"{path} is not a file: {REMEDY}")
+    if path.suffix == ".safetensors":
+        return _weights(path)
+    if path.suffix == ".json":
+        return _json(path)
+    if h5py.is_hdf5(path):
+        return _hdf5(path)
+    if zipfile.is_zipfile(path):
+        return _masks(path)
+    raise FsslibError(f"{path} is neither .safetensors, HDF5, zip nor .json: {REMEDY}")
+
+
+def _weights(path: Path) -> list[str]:
+    """A model, a checkpoint or plain weights; parameters are counted without running averages."""
+    try:
+        with safe_open(path, "numpy") as file:
+            shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118
+            metadata = dict(file.metadata() or {})
+            head = json.loads(metadata.pop("fsslib", "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise FsslibError(f"{path} is damaged ({error}): {REMEDY}") from None
+    if not isinstance(head, dict):
+        raise FsslibError(f"{path} is damaged (its header is no mapping): {REMEDY}")
+    parts: Counter[str] = Counter()
+    for key, shape in shapes.items():
+        if not key.endswith(("running_mean", "running_var")):
+            part = key.split(".")[0] if head else "weights"
+            parts[part] += math.prod(shape)
+    kind = head.pop("kind", "weights")
+    about = head.pop("about", {})
+    facts = {**head, **metadata, **(about if isinstance(about, dict) else {})}
+    lines = [f"{kind}: {len(shapes)} tensors"]
+    lines += [f"{part}: {number} parameters" for part, number in sorted(parts.items())]
+    return lines + [f"{key}: {_short(value)}" for key, value in sorted(facts.items())]
+
+
+def _hdf5(path: Path) -> list[str]:
+    with telling_damage(path, REMEDY), h5py.File(path, "r") as file:
+        complete = "complete" if file.attrs.get("complete", False) else "INCOMPLETE"
+        kind = read_text(file, "kind") or "HDF5 of another program"
+        lines = [f"{kind}: layout {file.attrs.get('version')}, {complete}"]
+        others = sorted(set(file.attrs) - {"kind", "version", "complete"})
+        lines += [f"{name}: {read_text(file, name)}" for name in others]
+        for name, data in file.items():
+            if isinstance(data, h5py.Dataset):
+                lines.append(f"{name}: {tuple(data.shape)} {data.dtype}")
+        return lines
+
+
+def _masks(path: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise FsslibError(f"{path} is damaged ({error}): {REMEDY}") from None
+    masks = [name.removesuffix(".png") for name in names if name.endswith(".png")]
+    span = f", {masks[0]} to {masks[-1]}" if masks else ""
+    return [f"masks: {len(masks)} PNGs{span}"]
+
+
+def _json(path: Path) -> list[str]:
+    raw = read_json(path, REMEDY)
+    kind = raw.get("kind") if isinstance(raw, dict) else None
+    if kind == "fsslib-episodes":
+        return _episodes(path)
+    if kind == "fsslib-manifest":
+        return _manifest(path)
+    raise FsslibError(f"{path} is neither a manifest nor a file of episodes: {REMEDY}")
+
+
+def _episodes(path: Path) -> list[str]:
+    found = load_episodes(path)
+    return [
+        f"episodes: {len(found.episodes)} of fold {found.fold} of {found.dataset}",
+        f"protocol: {found.protocol}, at least {found.min_pixels} px",
+        f"shots: {_short(list(found.shots))}, seeds: {_short(list(found.seeds))}",
+        f"ways: {found.ways}",
+        f"novel classes: {_short(list(found.novel))}",
+        f"sha256: {episodes_hash(found)[:16]}",
+    ]
+
+
+def _manifest(path: Path) -> list[str]:
+    found = load_manifest(path)
+    folds = " | ".join(" ".join(found.classes[c] for c in fold) for fold in found.folds)
+    return [
+        f"manifest: {found.dataset}, {len(found.train)} train and {len(found.val)} val images",
+        f"root: {found.root}",
+        f"classes: {len(found.classes)} in {len(found.folds)} folds ({found.folds_rule})",
+        f"novel classes by fold: {folds}",
+    ]
+
+
+def _short(value: object) -> str:
+    """A value on one line of JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,89 @@
+"""What a file is, told from the file alone."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from fsslib.annotate import encode_png, write_masks
+from fsslib.data.manifest import save_manifest
+from fsslib.episode_files import save_episodes
+from fsslib.episodes import draw_episode_set
+from fsslib.info import describe_file
+from fsslib.storage import create_hdf5, write_text
+from tests.helpers import one_line
+
+
+def test_hdf5_tells_kind_layout_attributes_and_shapes(tmp_path):
+    path = tmp_path / "rows.h5"
+    with create_hdf5(path, "rows", 3) as file:
+        write_text(file, "dense", "int8")
+        file["values"] = np.zeros((4, 2), np.float32)
+    assert describe_file(path) == [
+        "rows: layout 3, complete",
+        "dense: int8",
+        "values: (4, 2) float32",
+    ]
+
+
+def test_a_model_tells_its_parts_and_params(tmp_path):
+    path = tmp_path / "model.safetensors"
+    head = '{"kind": "model", "backbone": "resnet18", "about": {"fold": 2, "m": 0.999}}'
+    tensors = {
+        "online.bn.weight": torch.zeros(3),
+        "online.bn.running_mean": torch.zeros(3),
+        "head.0.weight": torch.zeros(2, 5),
+    }
+    save_file(tensors, path, metadata={"fsslib": head})
+    assert describe_file(path) == [
+        "model: 3 tensors",
+        "head: 10 parameters",
+        "online: 3 parameters",
+        "backbone: resnet18",
+        "fold: 2",
+        "m: 0.999",
+    ]
+
+
+def test_weights_of_others_are_counted(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_file({"a.weight": torch.zeros(2, 2), "b.weight": torch.zeros(3)}, path)
+    assert describe_file(path) == ["weights: 2 tensors", "weights: 7 parameters"]
+
+
+def test_masks_are_counted(tmp_path):
+    path = tmp_path / "00000.zip"
+    png = encode_png(np.zeros((4, 4), np.uint8))
+    write_masks(path, [("a", png), ("b", png)])
+    assert describe_file(path) == ["masks: 2 PNGs, a to b"]
+
+
+def test_manifest_and_episodes(tmp_path, discs):
+    save_manifest(discs, tmp_path / "manifest.json", None)
+    lines = describe_file(tmp_path / "manifest.json")
+    assert lines[0] == f"manifest: {discs.dataset}, {len(discs.train)} train and 0 val images"
+    val = discs.__class__(**{**discs.__dict__, "val": discs.train})
+    save_episodes(draw_episode_set(val, 0, (0, 1), 3, (1,), min_pixels=50), tmp_path / "e.json")
+    lines = describe_file(tmp_path / "e.json")
+    assert lines[:2] == ["episodes: 6 of fold 0 of discs", "protocol: paper, at least 50 px"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("absent.h5", None),
+        ("a.safetensors", b"no weights"),
+        ("a.json", b"{}"),
+        ("a.json", b"["),
+        ("a.h5", b"no HDF5"),
+        ("a.h5", b"\x89HDF\r\n\x1a\n and no more"),
+        ("a.zip", b"PK\x05\x06 and no more"),
+        ("a.txt", b""),
+    ],
+)
+def test_anything_else_is_one_line(tmp_path, name, content):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    message = one_line(describe_file, tmp_path / name)
+    assert message.startswith(str(tmp_path / name))
+    assert message.endswith(": name a whole file that a stage wrote")
