@@ -1,7 +1,7 @@
 """Pictures for people: overlays, episodes (figure 4) and pseudo-masks (figure 3)."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from fsslib.data.folds import IGNORE
-from fsslib.data.images import UInt8
+from fsslib.data.images import UInt8, read_image, read_mask
 from fsslib.data.manifest import Manifest
 from fsslib.data.palette import voc_palette
 from fsslib.episodes import Episode, EpisodeSet
@@ -144,22 +144,26 @@ def _binary(mask: UInt8, class_id: int) -> UInt8:
 
 
 def pseudo_panel(
-    manifest: Manifest, fold: int, read_pseudo: Callable[[str], UInt8], count: int = 6
+    manifest: Manifest,
+    fold: int,
+    pool: Collection[str],
+    read_pseudo: Callable[[str], UInt8],
+    count: int = 6,
 ) -> bytes:
     """Photograph, truth and pseudo-mask of training images that hold novel classes (figure 3).
 
     Args:
         manifest: of the dataset.
         fold: whose novel classes lie unlabelled in the backgrounds.
+        pool: ids of the images that have a pseudo-mask.
         read_pseudo: pool image id -> (H, W) pseudo-mask.
         count: images, the first in id order that hold a novel and a base class.
     """
-    from fsslib.data.images import read_image, read_mask
-
     novel = manifest.novel(fold)
-    chosen = [r for r in manifest.labelled(fold) if r.has_any(novel, 1000)][:count]
+    annotated = [r for r in manifest.train if r.id in pool]
+    hiding = [r for r in annotated if r.has_any(novel, 1000) and r.has_any(manifest.base(fold))]
     rows = []
-    for record in chosen or manifest.labelled(fold)[:count]:
+    for record in (hiding or annotated)[:count]:
         mask = read_mask(manifest.mask_path(record))
         hidden = ", ".join(manifest.classes[c] for c in novel if c in record.pixels)
         base = np.where(np.isin(mask, novel), 0, mask).astype(np.uint8)
@@ -171,4 +175,5 @@ def pseudo_panel(
                 ("pseudo-mask", colour_mask(read_pseudo(record.id))),
             ]
         )
-    return grid(rows)
+    empty = Image.new("RGB", (3 * TILE, TILE), "white")
+    return grid(rows or [[("no training image is in the pool", empty)]])

@@ -7,13 +7,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fsslib.annotate import encode_png, pseudo_mask, write_masks
+from fsslib.annotate import PseudoMasks, encode_png, pseudo_mask, write_masks
 from fsslib.clusters import load_clusters
 from fsslib.data.images import read_image
 from fsslib.data.pool import PoolImage
 from fsslib.encoding import map_ordered, one_thread_each
 from fsslib.features import FeatureStore
+from fsslib.pictures import pseudo_panel
 from fsslib.shards import file_digest, scratch_key, split_shards, write_shards
+from fsslib.storage import write_bytes
 from stages import paths
 from stages.common import Bar, FoldOption, as_json, command, make_app
 from stages.encoders import initial_encode
@@ -29,7 +31,8 @@ def main(fold: FoldOption = None) -> None:
 
     Reads backbone, weights, seed, precision, features and unlabeled from params.yaml,
     data/prepare/, data/extract/ (kept features are not encoded again) and data/cluster/<fold>/.
-    Writes data/annotate/<fold>/, zips of PNGs with the VOC palette: 0 background, 1 to k.
+    Writes data/annotate/<fold>/, zips of PNGs with the VOC palette: 0 background, 1 to k, and the
+    picture results/folds/<fold>/pseudo.png.
     """
     everything = read_params()
     for number in chosen_folds(fold, everything):
@@ -38,7 +41,8 @@ def main(fold: FoldOption = None) -> None:
 
 def _annotate(fold: int, everything: Params) -> None:
     params = stage_params(AnnotateParams, everything)
-    pool = open_pool(open_manifest(), fold, params)
+    manifest = open_manifest()
+    pool = open_pool(manifest, fold, params)
     prototypes = torch.from_numpy(load_clusters(paths.clusters(fold)).prototypes)
     source = _Features(params, everything)
 
@@ -65,6 +69,9 @@ def _annotate(fold: int, everything: Params) -> None:
         shards = split_shards(pool, MASKS_PER_FILE)
         scratch = paths.SCRATCH / f"annotate-{key}"
         write_shards(shards, scratch, paths.pseudo_masks(fold), ".zip", write, bar.skip)
+    masks = PseudoMasks(paths.pseudo_masks(fold))
+    panel = pseudo_panel(manifest, fold, set(masks.ids()), masks.read)
+    write_bytes(paths.fold_results(fold) / "pseudo.png", panel)
 
 
 class _Features:

@@ -90,7 +90,7 @@ class Training(Section):
     scale_min: Positive
     scale_max: Positive
     min_pixels: Count
-    background: Literal["current", "fused"]
+    background_share: Share
     lr: Positive
     head_lr: Positive
     momentum: Annotated[float, Field(ge=0, lt=1)]
@@ -184,7 +184,6 @@ class TrainParams(EncoderParams, PoolParams):
     """Keys of `train`."""
 
     m: Share
-    w: Share
     sigma: Positive
     pseudo_weight: Annotated[float, Field(ge=0)]
     mine: bool

@@ -19,11 +19,11 @@ MARGIN = 8
 @command
 def main(
     out: Annotated[Path, typer.Option(help="File to write.")] = paths.PRETRAINED,
-    images: Annotated[int, typer.Option(min=64, help="Scenes to render.")] = 3000,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the scenes.")] = 6,
+    images: Annotated[int, typer.Option(min=64, help="Scenes to render.")] = 5000,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the scenes.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Of scenes, first weights and order.")] = 0,
     crop: Annotated[int, typer.Option(min=32, help="Side of the training crops in px.")] = 112,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads; the bytes depend on it.")] = 2,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads; the bytes depend on it.")] = 1,
 ) -> None:
     """Train the ResNet-18 of `weights: procedural` on rendered scenes.
 

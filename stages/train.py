@@ -23,7 +23,7 @@ from stages.params import Params, TrainParams, stage_params
 def main(fold: FoldOption = None) -> None:
     """Train the encoder on episodes of base classes and on the pool's pseudo-masks (eq. 1, 4-6).
 
-    Reads m, w, sigma, pseudo_weight, mine, training and the encoder's keys from params.yaml,
+    Reads m, sigma, pseudo_weight, mine, training and the encoder's keys from params.yaml,
     data/prepare/, data/cluster/<fold>/ and data/annotate/<fold>/ (`mine: false` trains the plain
     baseline). Writes data/train/<fold>/: model.safetensors (last and averaged encoder, head, global
     background prototype) and live/ (curves). Interrupted, it goes on at its last checkpoint.
@@ -63,6 +63,8 @@ def _train(fold: int, everything: Params) -> None:
             done = trainer.step_number
             if done % training.checkpoint == 0 and done < training.iterations:
                 save_checkpoint(trainer, history, checkpoint)
+    # DVC keeps the curves; this copy of their last row would lie there untracked.
+    (out / "live" / "metrics.json").unlink(missing_ok=True)
     save_model(trainer, paths.model(fold), {"fold": fold, **as_json(params)})
     checkpoint.unlink(missing_ok=True)
     if scratch.exists():
@@ -79,10 +81,10 @@ def _settings(params: TrainParams) -> TrainSettings:
         weight_decay=t.weight_decay,
         ema_decay=t.ema_decay,
         m=params.m,
-        w=params.w,
+        w=t.background_share,
         sigma=params.sigma,
         pseudo_weight=params.pseudo_weight,
-        fuse_background=t.background == "fused",
+        fuse_background=t.background_share > 0,
         precision=t.precision,
         seed=params.seed,
     )

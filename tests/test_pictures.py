@@ -154,7 +154,7 @@ def test_pseudo_panel_shows_images_that_hide_novel_classes(discs, monkeypatch):
     monkeypatch.setattr("fsslib.pictures.grid", lambda found: rows.extend(found) or b"")
     pseudo = {r.id: np.full((r.height, r.width), 3, np.uint8) for r in discs.train}
     monkeypatch.setattr("fsslib.data.manifest.ImageRecord.has_any", _any_at_all)
-    pseudo_panel(discs, 1, pseudo.__getitem__, count=3)
+    pseudo_panel(discs, 1, pseudo, pseudo.__getitem__, count=3)
     captions = [[caption for caption, _ in row] for row in rows]
     assert [c[2] for c in captions] == ["hidden: dog", "hidden: eel", "hidden: fox"]
     for row in rows:

@@ -33,12 +33,12 @@ def scene_size(rng: Rng, size: int) -> tuple[int, int]:
 
 
 def draw_classes(rng: Rng, index: int) -> list[int]:
-    """Class ids of one scene: two to five objects, the first two classes in turn by `index`.
+    """Class ids of one scene: two to four objects, the first two classes in turn by `index`.
 
     The turns give every class the same share of prominent places in both splits, whatever the seed.
     """
     classes = len(CLASSES)
-    count = int(rng.choice([2, 3, 4, 5], p=[0.25, 0.45, 0.25, 0.05]))
+    count = int(rng.choice([2, 3, 4], p=[0.55, 0.35, 0.1]))
     first = index % classes
     second = (first + 1 + index // classes % (classes - 1)) % classes
     rest = [c for c in range(classes) if c not in (first, second)]

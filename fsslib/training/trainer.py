@@ -130,7 +130,9 @@ class Trainer:
         masks = batch["support_masks"].to(self.device)
         support_features = features[: pairs * shot].unflatten(0, (pairs, shot))
         foreground, background = episode_prototypes(support_features, masks)
-        self.memory.update(background.mean(dim=0))
+        present = (masks == 0).flatten(1).any(dim=1)
+        if present.any():
+            self.memory.update(background[present].mean(dim=0))
         if self.settings.fuse_background:
             known = self.memory.value()
             if known is not None:

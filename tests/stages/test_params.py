@@ -178,7 +178,7 @@ def test_missing_key_is_named(raw, path, key):
         # unknown choices
         ("backbone", "resnet152"), ("dataset", "voc"), ("precision", "float16"),
         ("kmeans", "fast"), ("protocol", "Paper"), ("regions.kind", "labels"),
-        ("features.dtype", "float32"), ("training.background", "global"),
+        ("features.dtype", "float32"), ("training.background_share", 1.5),
         ("runtime.device", "gpu"), ("coco_folds", "random"),
     ],
 )  # fmt: skip
