@@ -24,6 +24,7 @@ from fsslib.pooling import image_embedding, masked_sums
 from fsslib.storage import (
     create_hdf5,
     open_hdf5,
+    put_array,
     read_hdf5,
     read_text,
     telling_damage,
@@ -117,16 +118,16 @@ def write_shard(path: Path, images: Iterable[ImageFeature], dtype: Dtype | None)
                 _append(file, "scale", image.packed[1])
             kept.append(replace(image, packed=None))
             start.append(start[-1] + image.grid[0] * image.grid[1])
-        _put(file, "image_id", np.array([i.id.encode() for i in kept]))
-        _put(file, "size", np.array([i.size for i in kept], np.int32))
-        _put(file, "grid", np.array([i.grid for i in kept], np.int32))
-        _put(file, "start", np.array(start[:-1], np.int64))
-        _put(file, "embedding", np.stack([i.embedding for i in kept]))
+        put_array(file, "image_id", np.array([i.id.encode() for i in kept]))
+        put_array(file, "size", np.array([i.size for i in kept], np.int32))
+        put_array(file, "grid", np.array([i.grid for i in kept], np.int32))
+        put_array(file, "start", np.array(start[:-1], np.int64))
+        put_array(file, "embedding", np.stack([i.embedding for i in kept]))
         rows = np.repeat(np.arange(len(kept)), [len(i.class_ids) for i in kept])
-        _put(file, "row_image", rows.astype(np.int64))
-        _put(file, "row_class", np.concatenate([i.class_ids for i in kept]).astype(np.int64))
-        _put(file, "row_sum", np.concatenate([i.sums for i in kept]))
-        _put(file, "row_count", np.concatenate([i.counts for i in kept]))
+        put_array(file, "row_image", rows.astype(np.int64))
+        put_array(file, "row_class", np.concatenate([i.class_ids for i in kept]).astype(np.int64))
+        put_array(file, "row_sum", np.concatenate([i.sums for i in kept]))
+        put_array(file, "row_count", np.concatenate([i.counts for i in kept]))
 
 
 def _append(file: h5py.File, name: str, rows: NDArray[Any]) -> None:
@@ -143,11 +144,6 @@ def _append(file: h5py.File, name: str, rows: NDArray[Any]) -> None:
     data = file[name]
     data.resize(len(data) + len(rows), axis=0)
     data[-len(rows) :] = rows
-
-
-def _put(file: h5py.File, name: str, array: NDArray[Any]) -> None:
-    chunks = array.shape if array.size else None
-    file.create_dataset(name, data=array, chunks=chunks, fletcher32=array.size > 0)
 
 
 class FeatureStore:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import h5py
 import numpy as np
 import torch
 from scipy.ndimage import label as connected_components
@@ -16,7 +15,7 @@ from fsslib.errors import FsslibError
 from fsslib.pooling import image_embedding, masked_average
 from fsslib.regions import RegionIndex
 from fsslib.shards import shard_files
-from fsslib.storage import create_hdf5, read_hdf5
+from fsslib.storage import create_hdf5, put_array, read_hdf5
 
 KIND, VERSION = "regions", 1
 REMEDY = "run the stage 'index' again"
@@ -75,18 +74,12 @@ def write_regions(path: Path, images: Iterable[ImageRegions]) -> None:
     """Write one shard of the index atomically."""
     rows = list(images)
     with create_hdf5(path, KIND, VERSION) as file:
-        _put(file, "image_id", np.array([r.id.encode() for r in rows]))
-        _put(file, "image", torch.stack([r.image for r in rows]).numpy())
-        _put(file, "region", torch.cat([r.regions for r in rows]).numpy())
+        put_array(file, "image_id", np.array([r.id.encode() for r in rows]))
+        put_array(file, "image", torch.stack([r.image for r in rows]).numpy())
+        put_array(file, "region", torch.cat([r.regions for r in rows]).numpy())
         owner = np.repeat(np.arange(len(rows)), [len(r.labels) for r in rows])
-        _put(file, "owner", owner.astype(np.int64))
-        _put(file, "label", np.array([v for r in rows for v in r.labels], np.int64))
-
-
-def _put(file: h5py.File, name: str, values: np.ndarray) -> None:
-    file.create_dataset(
-        name, data=values, chunks=values.shape if values.size else None, fletcher32=values.size > 0
-    )
+        put_array(file, "owner", owner.astype(np.int64))
+        put_array(file, "label", np.array([v for r in rows for v in r.labels], np.int64))
 
 
 def load_index(folder: Path) -> RegionIndex:

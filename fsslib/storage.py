@@ -9,6 +9,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from fsslib.errors import FsslibError
 
@@ -133,3 +134,9 @@ def telling_damage(path: Path, remedy: str) -> Iterator[None]:
     except (OSError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise FsslibError(f"{path} is damaged ({reason}): {remedy}") from None
+
+
+def put_array(file: h5py.File, name: str, array: NDArray[Any]) -> None:
+    """Write a whole array as one checksummed chunk; an empty one has nothing to check."""
+    chunks = array.shape if array.size else None
+    file.create_dataset(name, data=array, chunks=chunks, fletcher32=array.size > 0)

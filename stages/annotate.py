@@ -92,11 +92,14 @@ class _Features:
         known = {i.id for i in kept}
         rest = [i for i in images if i.id not in known]
         if rest:
-            yield from map_ordered(self._make, rest, self.runtime.workers)
+            # Called here, before the threads that share it: they would each build their own.
+            encode = self._encode()
 
-    def _make(self, item: PoolImage) -> tuple[str, tuple[int, int], Tensor]:
-        image = read_image(item.path)
-        return item.id, (image.shape[0], image.shape[1]), self._encode()(image)
+            def make(item: PoolImage) -> tuple[str, tuple[int, int], Tensor]:
+                image = read_image(item.path)
+                return item.id, (image.shape[0], image.shape[1]), encode(image)
+
+            yield from map_ordered(make, rest, self.runtime.workers)
 
 
 app = make_app(main)

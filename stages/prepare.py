@@ -1,6 +1,7 @@
 """`prepare`: the dataset named in params.yaml as a manifest (and its files, when embedded)."""
 
 import shutil
+from pathlib import Path
 
 from fsslib.data.layout import count_listed
 from fsslib.data.manifest import Manifest, save_manifest
@@ -27,7 +28,7 @@ def main() -> None:
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     if params.dataset == "procedural":
-        manifest, root = _render(params, everything.runtime), None
+        manifest, root = _render(params, everything.runtime, building), None
     else:
         assert params.data_root is not None
         manifest, root = _scan(params, everything.runtime), params.data_root
@@ -40,11 +41,11 @@ def main() -> None:
     )
 
 
-def _render(params: PrepareParams, runtime: Runtime) -> Manifest:
+def _render(params: PrepareParams, runtime: Runtime, folder: Path) -> Manifest:
     scenes = params.scenes
     with Bar("Rendering scenes", scenes.train + scenes.val) as bar:
         return make_scenes(
-            paths.PREPARE.with_name(".prepare.part"),
+            folder,
             scenes.train,
             scenes.val,
             scenes.size,

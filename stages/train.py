@@ -81,10 +81,9 @@ def _settings(params: TrainParams) -> TrainSettings:
         weight_decay=t.weight_decay,
         ema_decay=t.ema_decay,
         m=params.m,
-        w=t.background_share,
+        background_share=t.background_share,
         sigma=params.sigma,
         pseudo_weight=params.pseudo_weight,
-        fuse_background=t.background_share > 0,
         precision=t.precision,
         seed=params.seed,
     )

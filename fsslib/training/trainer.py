@@ -10,6 +10,7 @@ from fsslib.data.batches import Batch
 from fsslib.encoder import Encoder, normalise
 from fsslib.encoding import Precision
 from fsslib.errors import FsslibError
+from fsslib.rectification import fuse_background
 from fsslib.training.losses import MiningHead, episode_prototypes, pixel_loss, score_map
 from fsslib.training.memory import BackgroundMemory, WeightAverage
 
@@ -29,10 +30,9 @@ class TrainSettings:
         weight_decay: of SGD.
         ema_decay: of the weight average.
         m: momentum of the global background prototype (eq. 6).
-        w: its share when `fuse_background` (eq. 7).
+        background_share: its share in a training episode's background (eq. 7), 0 for none.
         sigma: factor on the cosine (eq. 5).
         pseudo_weight: lambda of eq. 1.
-        fuse_background: train the episodes on the fused background prototype (eq. 7).
         precision: of forward and backward passes.
         seed: of the head's initial weights.
     """
@@ -44,10 +44,9 @@ class TrainSettings:
     weight_decay: float
     ema_decay: float
     m: float
-    w: float
+    background_share: float
     sigma: float
     pseudo_weight: float
-    fuse_background: bool
     precision: Precision
     seed: int
 
@@ -133,11 +132,9 @@ class Trainer:
         present = (masks == 0).flatten(1).any(dim=1)
         if present.any():
             self.memory.update(background[present].mean(dim=0))
-        if self.settings.fuse_background:
-            known = self.memory.value()
-            if known is not None:
-                w = self.settings.w
-                background = w * known.to(background) + (1 - w) * background
+        share, known = self.settings.background_share, self.memory.value()
+        if share > 0 and known is not None:
+            background = fuse_background(known.to(background), background, share)
         prototypes = torch.stack([background, foreground], dim=1)
         scores = score_map(features[pairs * shot :], prototypes, self.settings.sigma)
         episode = pixel_loss(scores, batch["query_masks"].to(self.device))

@@ -30,7 +30,7 @@ def batches(discs):
     [
         (CLASSES, {"precision": "float32"}),
         (CLASSES, {"precision": "bfloat16"}),
-        (CLASSES, {"fuse_background": True, "iterations": 4}),
+        (CLASSES, {"background_share": 0.8, "iterations": 4}),
         (None, {}),
         (CLASSES, {"momentum": 0.0}),
     ],

@@ -79,7 +79,7 @@ def test_background_of_an_episode_can_be_fused_with_the_global_one(batches):
     with torch.no_grad():
         fused, _, _ = naive_losses(make_trainer(), batches[0], share=0.8)
         plain, _, _ = naive_losses(make_trainer(), batches[0])
-    row = make_trainer(fuse_background=True).step(batches[0])
+    row = make_trainer(background_share=0.8).step(batches[0])
     assert row["episode"] == pytest.approx(float(fused), rel=1e-4)
     assert abs(float(fused - plain)) > 1e-3 * float(plain)
 

@@ -17,8 +17,8 @@ CLASSES = 4
 def settings(**changes):
     plain = {
         "iterations": 6, "lr": 0.01, "head_lr": 0.02, "momentum": 0.9, "weight_decay": 5e-4,
-        "ema_decay": 0.9, "m": 0.9, "w": 0.8, "sigma": 20.0, "pseudo_weight": 1.0,
-        "fuse_background": False, "precision": "float32", "seed": 3,
+        "ema_decay": 0.9, "m": 0.9, "background_share": 0.0, "sigma": 20.0, "pseudo_weight": 1.0,
+        "precision": "float32", "seed": 3,
     }  # fmt: skip
     return TrainSettings(**(plain | changes))
 
