@@ -50,6 +50,11 @@ class Episode:
         """Supports a way."""
         return len(self.supports[0])
 
+    @property
+    def ways(self) -> list[tuple[int, tuple[str, ...]]]:
+        """Class id and support ids of each way."""
+        return list(zip(self.class_ids, self.supports, strict=True))
+
 
 @dataclass(frozen=True)
 class EpisodeSet:

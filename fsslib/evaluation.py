@@ -7,7 +7,7 @@ and query again for every episode, to rounding.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -18,17 +18,14 @@ from fsslib.data import images
 from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8
 from fsslib.data.manifest import Manifest
+from fsslib.encoding import Encode, map_ordered
 from fsslib.episodes import Episode
 from fsslib.errors import FsslibError
 from fsslib.feature_cache import FeatureCache
 from fsslib.inference import CHUNK_BYTES, label_chunks
 from fsslib.metrics import Counts
-from fsslib.regions import RegionIndex
-from fsslib.supports import Classes, SupportBank, collect_supports, needs
-
-Encode = Callable[[UInt8], Tensor]
-"""(H, W, 3) uint8 sRGB -> (C, h, w) float32 on the device to compute on. It may resize the image:
-masks are carried to the features' grid and scores to the query mask's size, whatever it is."""
+from fsslib.rectification import Rectification
+from fsslib.supports import Need, Support, SupportBank, make_bank, needs, pool_support, way_set
 
 Reader = Callable[[str], UInt8]
 """Image id -> its photograph (H, W, 3) or its index mask (H, W)."""
@@ -37,7 +34,9 @@ Progress = Callable[[str, int, int], None]
 """Called with the phase (`supports` or `queries`), images done and images in all."""
 
 WORKING_BYTES = 4 * CHUNK_BYTES
-"""Part of the memory budget that score maps and masks need; the rest holds features."""
+"""Part of the memory budget that one thread's score maps and masks need; features have the rest."""
+
+UNCHANGED = Rectification()
 
 
 @dataclass(frozen=True)
@@ -49,16 +48,16 @@ class Evaluation:
         episodes: scored in all.
         images: distinct images among queries and supports.
         encodings: forward passes; equal to `images` when the budget held all features.
-        encode_seconds: reading and encoding images.
-        score_seconds: everything else.
+        seconds: of the whole run.
+        encode_seconds: reading and encoding images, summed over the threads.
     """
 
     counts: dict[int, Counts]
     episodes: int
     images: int
     encodings: int
+    seconds: float
     encode_seconds: float
-    score_seconds: float
 
 
 def manifest_readers(manifest: Manifest) -> tuple[Reader, Reader]:
@@ -70,39 +69,32 @@ def manifest_readers(manifest: Manifest) -> tuple[Reader, Reader]:
     )
 
 
-@torch.no_grad()
 def evaluate(
     encode: Encode,
     read_image: Reader,
     read_mask: Reader,
     episodes: Sequence[Episode],
     novel: Sequence[int],
+    rectification: Rectification = UNCHANGED,
     *,
-    global_background: Tensor | None = None,
-    index: RegionIndex | None = None,
-    w: float = 0.9,
-    beta: float = 0.2,
-    top_n: int = 4,
-    sigma: float = 20.0,
     memory_bytes: int | None = None,
+    workers: int = 0,
     on_progress: Progress = lambda phase, done, total: None,
 ) -> Evaluation:
     """Score episodes of any seeds and numbers of shots in one run.
 
     Args:
-        encode: see `Encode`.
+        encode: see `Encode`. It may resize the image: masks are carried to the features' grid and
+            scores to the query mask's size, whatever it is.
         read_image: see `Reader`.
         read_mask: see `Reader`; 255 is ignored.
         episodes: in any order; the result does not depend on it.
         novel: class ids to count, in the order of the report.
-        global_background: (C,) for eq. 7, None for the current background alone.
-        index: for eq. 8 and 9, None for the plain support prototype.
-        w: of eq. 7.
-        beta: of eq. 8.
-        top_n: images of eq. 8.
-        sigma: of eq. 5.
+        rectification: of the prototypes, on the device of the features.
         memory_bytes: budget for features and working memory, None for no limit. It decides only
             whether features of an image that is both support and query are kept or made again.
+        workers: threads that take an image each, 0 for the calling one. Sums do not depend on it
+            as long as torch uses one thread an image (`one_thread_each`).
         on_progress: see `Progress`.
 
     Raises:
@@ -114,67 +106,86 @@ def evaluate(
     if unknown:
         raise FsslibError(f"episodes: classes {sorted(unknown)} are not novel in this fold")
     started = time.perf_counter()
-    watch = _Watch()
+    ordered = sorted(episodes, key=_order)
+    support_needs = needs(ordered)
+    query_ids = sorted({e.query for e in ordered})
+    working = WORKING_BYTES * max(1, workers)
+    spare = None if memory_bytes is None else max(0, memory_bytes - working)
+    cache = FeatureCache(query_ids, spare)
+    spent: list[float] = []
 
     def forward(image_id: str) -> Tensor:
-        with watch:
-            return encode(read_image(image_id))
+        since = time.perf_counter()
+        feature = encode(read_image(image_id)).float()
+        spent.append(time.perf_counter() - since)
+        return feature
 
-    ordered = sorted(episodes, key=_order)
-    support_ids = needs(ordered)
-    query_ids = sorted({e.query for e in ordered})
-    spare = None if memory_bytes is None else max(0, memory_bytes - WORKING_BYTES)
-    cache = FeatureCache(forward, query_ids, spare)
-    done = _Ticks(on_progress, "supports", len(support_ids))
-    bank = collect_supports(ordered, cache.look, read_mask, index, top_n, beta, done.tick)
+    def pool(need: Need) -> tuple[Tensor, Support]:
+        feature = forward(need.image_id)
+        return feature, _pooled(feature, read_mask, need)
+
+    def supports() -> Iterator[Support]:
+        for done, (feature, support) in enumerate(map_ordered(pool, support_needs, workers), 1):
+            cache.offer(support.need.image_id, feature)
+            on_progress("supports", done, len(support_needs))
+            yield support
+
+    bank = make_bank(supports(), rectification)
+
+    def work() -> Iterator[tuple[str, list[Episode], Tensor | None]]:
+        for query, group in groupby(ordered, key=lambda e: e.query):
+            yield query, list(group), cache.take(query)
+
+    def score(item: tuple[str, list[Episode], Tensor | None]) -> list["_Tally"]:
+        query, group, kept = item
+        feature = forward(query) if kept is None else kept.to(bank.foreground.device)
+        return _score_query(feature, read_mask(query), group, bank)
+
     seeds = tuple(sorted({e.seed for e in ordered}))
     counts = {n: Counts(seeds, tuple(novel)) for n in sorted({e.shots for e in ordered})}
-    done = _Ticks(on_progress, "queries", len(query_ids))
-    for query, group in groupby(ordered, key=lambda e: e.query):
-        feature = cache.take(query).to(bank.foreground.device)
-        _score_query(
-            feature, read_mask(query), list(group), bank, counts, global_background, w, sigma
-        )
-        done.tick()
-    total = time.perf_counter() - started
+    for done, tallies in enumerate(map_ordered(score, work(), workers), 1):
+        for tally in tallies:
+            tally.add_to(counts[tally.episode.shots])
+        on_progress("queries", done, len(query_ids))
     return Evaluation(
         counts=counts,
         episodes=len(ordered),
-        images=len(set(support_ids) | set(query_ids)),
-        encodings=cache.encodings,
-        encode_seconds=watch.seconds,
-        score_seconds=total - watch.seconds,
+        images=len({need.image_id for need in support_needs} | set(query_ids)),
+        encodings=len(spent),
+        seconds=time.perf_counter() - started,
+        encode_seconds=sum(spent),
     )
 
 
-@torch.no_grad()
 def predict_episode(
     encode: Encode,
     read_image: Reader,
     read_mask: Reader,
     episode: Episode,
+    rectification: Rectification = UNCHANGED,
     *,
-    global_background: Tensor | None = None,
-    index: RegionIndex | None = None,
-    w: float = 0.9,
-    beta: float = 0.2,
-    top_n: int = 4,
-    sigma: float = 20.0,
+    workers: int = 0,
 ) -> UInt8:
     """Predict one episode's query with nothing cached; arguments as in `evaluate`.
 
     Returns:
         (H, W) uint8 of the query's size: 0 background, else the class id.
     """
+    wanted: list[Need | None] = [*needs([episode]), None]
 
-    def features(image_id: str) -> Tensor:
-        return encode(read_image(image_id)).float()
+    def work(need: Need | None) -> tuple[Tensor, Support | None]:
+        image_id = episode.query if need is None else need.image_id
+        feature = encode(read_image(image_id)).float()
+        return feature, None if need is None else _pooled(feature, read_mask, need)
 
-    bank = collect_supports([episode], features, read_mask, index, top_n, beta)
-    image = read_image(episode.query)
-    feature = encode(image).float()
-    foreground, background = bank.of_episodes([episode], global_background, w)
-    (won,) = label_chunks(feature, foreground, background, image.shape[:2], sigma)
+    parts = list(map_ordered(work, wanted, workers))
+    bank = make_bank((support for _, support in parts if support), rectification)
+    return _predict(parts[-1][0], read_image(episode.query).shape[:2], episode, bank)
+
+
+@torch.no_grad()
+def _predict(feature: Tensor, size: tuple[int, int], episode: Episode, bank: SupportBank) -> UInt8:
+    (won,) = label_chunks(feature, *bank.of_episodes([episode]), size)
     values = torch.tensor(episode.class_ids, device=won.device).view(-1, 1, 1)
     return (won[0] * values).sum(0).to(torch.uint8).cpu().numpy()
 
@@ -183,76 +194,68 @@ def _order(episode: Episode) -> tuple[str, int, int, int]:
     return episode.query, episode.shots, episode.seed, episode.index
 
 
+@torch.no_grad()
+def _pooled(feature: Tensor, read_mask: Reader, need: Need) -> Support:
+    mask = torch.tensor(read_mask(need.image_id), device=feature.device)
+    return pool_support(feature, mask, need)
+
+
+@dataclass(frozen=True)
+class _Tally:
+    """Pixels of one episode, in px that are not ignored.
+
+    Attributes:
+        episode: that was scored.
+        ways: for each way intersection, predicted and true pixels.
+        binary: of any way against the background: intersection, predicted, true, valid pixels.
+    """
+
+    episode: Episode
+    ways: tuple[tuple[int, int, int], ...]
+    binary: tuple[int, int, int, int]
+
+    def add_to(self, counts: Counts) -> None:
+        for class_id, pixels in zip(self.episode.class_ids, self.ways, strict=True):
+            counts.add(self.episode.seed, class_id, *pixels)
+        counts.add_binary(self.episode.seed, *self.binary)
+
+
+@torch.no_grad()
 def _score_query(
-    feature: Tensor,
-    mask: UInt8,
-    episodes: list[Episode],
-    bank: SupportBank,
-    counts: dict[int, Counts],
-    global_background: Tensor | None,
-    w: float,
-    sigma: float,
-) -> None:
-    """Score all episodes of one query, ordered by shots, and add them to `counts`."""
+    feature: Tensor, mask: UInt8, episodes: list[Episode], bank: SupportBank
+) -> list[_Tally]:
+    """Score all episodes of one query, ordered by shots."""
     groups = [list(group) for _, group in groupby(episodes, key=lambda e: e.shots)]
-    parts = [bank.of_episodes(group, global_background, w) for group in groups]
+    parts = [bank.of_episodes(group) for group in groups]
     foreground = torch.cat([part[0] for part in parts])
     background = torch.cat([part[1] for part in parts])
     truth = torch.tensor(mask, device=feature.device)
-    columns = sorted({_set(e) for e in episodes} | {(c,) for e in episodes for c in e.class_ids})
+    columns = sorted({way_set(e) for e in episodes} | {(c,) for e in episodes for c in e.class_ids})
     targets = _targets(truth, columns)
     sizes = targets.sum(0).long().tolist()
     place = {classes: i for i, classes in enumerate(columns)}
     size = (mask.shape[0], mask.shape[1])
     rest = iter(episodes)
-    for won in label_chunks(feature, foreground, background, size, sigma):
+    tallies = []
+    for won in label_chunks(feature, foreground, background, size):
         flat = won.flatten(2).to(targets.dtype)
         hits = (flat.flatten(0, 1) @ targets).view(*flat.shape[:2], -1).long().tolist()
         any_hits = (
             hits if flat.shape[1] == 1 else (flat.sum(1, keepdim=True) @ targets).long().tolist()
         )
-        for of_ways, of_any in zip(hits, any_hits, strict=True):
+        for of_ways, (of_any,) in zip(hits, any_hits, strict=True):
             episode = next(rest)
-            table = counts[episode.shots]
-            for class_id, row in zip(episode.class_ids, of_ways, strict=True):
-                column = place[class_id,]
-                table.add(episode.seed, class_id, row[column], row[-1], sizes[column])
-            column = place[_set(episode)]
-            table.add_binary(
-                episode.seed, of_any[0][column], of_any[0][-1], sizes[column], sizes[-1]
+            ways = tuple(
+                (row[place[class_id,]], row[-1], sizes[place[class_id,]])
+                for class_id, row in zip(episode.class_ids, of_ways, strict=True)
             )
+            column = place[way_set(episode)]
+            binary = of_any[column], of_any[-1], sizes[column], sizes[-1]
+            tallies.append(_Tally(episode, ways, binary))
+    return tallies
 
 
-class _Watch:
-    """Sums the seconds spent inside `with`."""
-
-    def __init__(self) -> None:
-        self.seconds = self._since = 0.0
-
-    def __enter__(self) -> None:
-        self._since = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds += time.perf_counter() - self._since
-
-
-class _Ticks:
-    """Counts images for `on_progress`."""
-
-    def __init__(self, on_progress: Progress, phase: str, total: int) -> None:
-        self._report = on_progress
-        self._phase, self._done, self._total = phase, 0, total
-
-    def tick(self) -> None:
-        self._done += 1
-        self._report(self._phase, self._done, self._total)
-
-
-def _set(episode: Episode) -> Classes:
-    return tuple(sorted(episode.class_ids))
-
-
-def _targets(truth: Tensor, columns: Sequence[Classes]) -> Tensor:
+def _targets(truth: Tensor, columns: Sequence[tuple[int, ...]]) -> Tensor:
     """Where the mask is one of each column's classes, and last where it is not ignored.
 
     Returns:

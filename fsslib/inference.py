@@ -13,24 +13,24 @@ CHUNK_BYTES = 1 << 25
 of a matrix product decides its rounding, and results must not depend on the memory at hand."""
 
 
-def score_margins(feature: Tensor, foreground: Tensor, background: Tensor, sigma: float) -> Tensor:
-    """By how much each way's score exceeds the background's, at feature size.
+def score_margins(feature: Tensor, foreground: Tensor, background: Tensor) -> Tensor:
+    """By how much each way's cosine exceeds the background's, at feature size (eq. 5).
 
-    Score is cosine times sigma, the logit of eq. 5. The difference of two cosines with the same
-    feature is one product with the difference of the normalised prototypes.
+    The difference of two cosines with the same feature is one product with the difference of the
+    normalised prototypes. Sigma of eq. 5 and the softmax are left out: neither changes which is
+    the largest.
 
     Args:
         feature: (C, h, w) float32 of the query.
         foreground: (E, ways, C) float32.
         background: (E, C) float32.
-        sigma: scale of eq. 5, positive.
 
     Returns:
         (E, ways, h, w) float32.
     """
     direction = F.normalize(foreground, dim=2) - F.normalize(background, dim=1)[:, None]
     unit = F.normalize(feature.flatten(1), dim=0)
-    margins = (sigma * direction).flatten(0, 1) @ unit
+    margins = direction.flatten(0, 1) @ unit
     return margins.view(*foreground.shape[:2], *feature.shape[1:])
 
 
@@ -39,7 +39,6 @@ def label_chunks(
     foreground: Tensor,
     background: Tensor,
     size: tuple[int, int],
-    sigma: float,
 ) -> Iterator[Tensor]:
     """Yield the labels of all episodes of one query, a memory-bounded chunk at a time.
 
@@ -52,12 +51,11 @@ def label_chunks(
         foreground: (E, ways, C) float32.
         background: (E, C) float32.
         size: (H, W) of the query in px.
-        sigma: scale of eq. 5.
 
     Yields:
         (e, ways, H, W) float32, 1 where the way wins and 0 elsewhere; the e add up to E.
     """
-    margins = score_margins(feature, foreground, background, sigma)
+    margins = score_margins(feature, foreground, background)
     ways = margins.shape[1]
     step = max(1, CHUNK_BYTES // (4 * ways * size[0] * size[1]))
     for part in torch.split(margins, step):

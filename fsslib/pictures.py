@@ -1,8 +1,7 @@
-"""Pictures for people: overlays, episodes (figure 4) and pseudo-masks (figure 3)."""
+"""Pictures for people: overlays, sheets of pictures, pseudo-masks (figure 3)."""
 
 import io
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +11,6 @@ from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8, read_image, read_mask
 from fsslib.data.manifest import Manifest
 from fsslib.data.palette import voc_palette
-from fsslib.episodes import Episode, EpisodeSet
-from fsslib.evaluation import Encode, Reader, predict_episode
 
 TILE = 192
 """Height of a picture in a panel, px."""
@@ -84,63 +81,6 @@ def _below(lines: Sequence[Image.Image]) -> Image.Image:
         sheet.paste(line, (0, top))
         top += line.height + GAP
     return sheet
-
-
-def sample_episodes(episodes: EpisodeSet, each: int = 2) -> list[Episode]:
-    """The first one-way episodes of every class, with the fewest shots: a fixed sample."""
-    fewest = min(episodes.shots)
-    chosen: dict[tuple[int, ...], list[Episode]] = {}
-    for episode in episodes.episodes:
-        if episode.shots == fewest:
-            group = chosen.setdefault(episode.class_ids, [])
-            if len(group) < each:
-                group.append(episode)
-    return [episode for _, group in sorted(chosen.items()) for episode in group][:10]
-
-
-def episode_panel(
-    encode: Encode,
-    read_image: Reader,
-    read_mask: Reader,
-    episodes: Sequence[Episode],
-    names: Mapping[int, str],
-    settings: Mapping[str, Any],
-) -> bytes:
-    """Support, truth and prediction of each episode, one row each, as PNG (figure 4).
-
-    Args:
-        encode: as `evaluate` takes it, like the readers.
-        read_image: of the val split.
-        read_mask: of the val split.
-        episodes: to show.
-        names: class id -> name.
-        settings: keyword arguments of `predict_episode`.
-    """
-    rows = []
-    for episode in episodes:
-        predicted = predict_episode(encode, read_image, read_mask, episode, **settings)
-        class_id, support = episode.class_ids[0], episode.supports[0][0]
-        truth = _binary(read_mask(episode.query), class_id)
-        won = (predicted == class_id).astype(np.uint8)
-        valid = truth != IGNORE
-        union = ((won == 1) | (truth == 1))[valid].sum()
-        iou = 100 * ((won == 1) & (truth == 1))[valid].sum() / max(1, union)
-        query, name = read_image(episode.query), names[class_id]
-        shown = _binary(read_mask(support), class_id)
-        rows.append(
-            [
-                (f"support: {name}", overlay(read_image(support), shown, TRUTH)),
-                ("truth", overlay(query, truth, TRUTH)),
-                (f"prediction, IoU {iou:.0f}", overlay(query, won, PREDICTION)),
-            ]
-        )
-    # Two episodes side by side keep the sheet near a page's shape.
-    paired = [rows[i] + (rows[i + 1] if i + 1 < len(rows) else []) for i in range(0, len(rows), 2)]
-    return grid(paired)
-
-
-def _binary(mask: UInt8, class_id: int) -> UInt8:
-    return np.where(mask == IGNORE, IGNORE, mask == class_id).astype(np.uint8)
 
 
 def pseudo_panel(

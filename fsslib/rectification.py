@@ -4,6 +4,8 @@ Prototypes are mixed as they are, without normalisation: support prototypes, reg
 the global background are averages of the same layer, and the paper mixes plain vectors.
 """
 
+from dataclasses import dataclass, replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,6 +15,46 @@ from fsslib.regions import RegionIndex
 CHUNK = 64
 """Supports treated at once: 64 x 10 000 image similarities, 64 x regions of one image. Fixed, so
 that results do not depend on the memory at hand."""
+
+
+@dataclass(frozen=True)
+class Rectification:
+    """What happens to prototypes before matching; the default leaves them as they are.
+
+    Attributes:
+        global_background: (C,) float32 for eq. 7, None for the supports' background alone.
+        w: of eq. 7.
+        index: for eq. 8 and 9, None for the plain support prototype.
+        top_n: images of eq. 8.
+        beta: of eq. 8.
+    """
+
+    global_background: Tensor | None = None
+    w: float = 0.9
+    index: RegionIndex | None = None
+    top_n: int = 4
+    beta: float = 0.2
+
+    def to(self, device: torch.device) -> "Rectification":
+        """The same on another device."""
+        background, index = self.global_background, self.index
+        return replace(
+            self,
+            global_background=None if background is None else background.to(device),
+            index=None if index is None else index.to(device),
+        )
+
+    def background(self, current: Tensor) -> Tensor:
+        """Eq. 7 where it is asked for: (..., C) -> (..., C)."""
+        if self.global_background is None:
+            return current
+        return fuse_background(self.global_background, current, self.w)
+
+    def foreground(self, prototypes: Tensor, embeddings: Tensor) -> Tensor:
+        """Eq. 8 and 9 where they are asked for: twice (S, C), one row a support -> (S, C)."""
+        if self.index is None:
+            return prototypes
+        return rectify_foreground(prototypes, embeddings, self.index, self.top_n, self.beta)
 
 
 def fuse_background(global_background: Tensor, current: Tensor, w: float) -> Tensor:

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from fsslib.data.images import UInt8
-from fsslib.evaluation import Encode, Reader
+from fsslib.encoding import Encode
+from fsslib.evaluation import Reader
 
 
 def resize(values: UInt8, size: int, how: Image.Resampling) -> UInt8:

@@ -1,12 +1,8 @@
 """Building encoders for stages; apart from `inputs`, so that stages without torch start quickly."""
 
-import torch
-
 from fsslib.encoder import Encoder
 from fsslib.encoding import Encode, Precision, choose_device, make_encode, one_thread_each
-from fsslib.training.checkpoint import TrainedModel, load_model
 from fsslib.weights import load_weights
-from stages import paths
 from stages.inputs import weights_source
 from stages.params import EncoderParams, Runtime
 
@@ -22,13 +18,3 @@ def initial_encode(params: EncoderParams, precision: Precision, runtime: Runtime
     """A function that encodes photographs with the initial weights."""
     one_thread_each()
     return make_encode(initial_encoder(params), choose_device(runtime.device), precision)
-
-
-def trained_encode(
-    fold: int, ema: bool, precision: Precision, runtime: Runtime
-) -> tuple[Encode, TrainedModel, torch.device]:
-    """A function that encodes photographs with a fold's trained encoder, and its model."""
-    one_thread_each()
-    device = choose_device(runtime.device)
-    trained = load_model(paths.model(fold), ema)
-    return make_encode(trained.encoder, device, precision), trained, device

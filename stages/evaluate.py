@@ -1,27 +1,31 @@
 """`evaluate`: mIoU of the frozen episodes, each distinct image encoded once."""
 
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from torch import Tensor
 
 from fsslib.data.manifest import Manifest
 from fsslib.encoder import parameter_count
 from fsslib.episode_files import check_episodes, episodes_hash, load_episodes
+from fsslib.episode_pictures import episode_panel, sample_episodes
 from fsslib.episodes import EpisodeSet
 from fsslib.errors import FsslibError
-from fsslib.evaluation import Evaluation, evaluate, manifest_readers
-from fsslib.pictures import episode_panel, sample_episodes
+from fsslib.evaluation import Evaluation, evaluate, manifest_readers, predict_episode
+from fsslib.rectification import Rectification
 from fsslib.region_index import load_index
 from fsslib.report import fold_metrics
 from fsslib.resizing import readers_at
 from fsslib.storage import write_bytes, write_json
 from stages import paths
 from stages.common import Bar, FoldOption, command, make_app, say
-from stages.encoders import trained_encode
 from stages.inputs import chosen_folds, open_manifest, read_params
 from stages.memory import memory_budget
 from stages.params import EvaluateParams, Params, stage_params
+from stages.trained import trained_encode
 
 EpisodesOption = Annotated[
     Path | None,
@@ -33,7 +37,7 @@ EpisodesOption = Annotated[
 def main(fold: FoldOption = None, episodes: EpisodesOption = None) -> None:
     """Score every seed and number of shots of a fold in one run (eq. 5, 7, 8 and 9).
 
-    Reads w, beta, top_n, sigma, rectify_fg, rectify_bg, ema, precision and resize from params.yaml,
+    Reads w, beta, top_n, rectify_fg, rectify_bg, ema, precision and resize from params.yaml,
     data/prepare/, data/episodes/, data/train/ and data/index/ of the fold. Writes
     results/folds/<fold>/metrics.json and episodes.png, and data/evaluate/<fold>/timing.json.
     Always the final encoder: no checkpoint is chosen by the scores of novel classes.
@@ -44,56 +48,67 @@ def main(fold: FoldOption = None, episodes: EpisodesOption = None) -> None:
 
 
 def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
-    params = stage_params(EvaluateParams, everything)
+    params, runtime = stage_params(EvaluateParams, everything), everything.runtime
     manifest = open_manifest()
     drawn = load_episodes(given or paths.episodes(fold))
     if drawn.fold != fold:
         raise FsslibError(f"{given} is of fold {drawn.fold}, not {fold}: give --fold {drawn.fold}")
     check_episodes(drawn, manifest)
-    encode, trained, device = trained_encode(fold, params.ema, params.precision, everything.runtime)
-    index = load_index(paths.region_index(fold)) if params.rectify_fg else None
-    background = trained.background if params.rectify_bg else None
-    if params.rectify_bg and background is None:
-        raise FsslibError("rectify_bg: true, but the model has no global background: set m below 1")
-    read_image, read_mask = manifest_readers(manifest)
+    encode, trained, device = trained_encode(fold, params.ema, params.precision, runtime)
+    rectification = _rectification(fold, params, trained.background).to(device)
+    readers = manifest_readers(manifest)
     if params.resize is not None:
-        read_image, read_mask = readers_at(read_image, read_mask, params.resize)
-    settings: dict[str, Any] = {
-        "global_background": None if background is None else background.to(device),
-        "index": None if index is None else index.to(device),
-        "w": params.w,
-        "beta": params.beta,
-        "top_n": params.top_n,
-        "sigma": params.sigma,
-    }
+        readers = readers_at(*readers, params.resize)
     images = {i for e in drawn.episodes for way in e.supports for i in way}
     queries = {e.query for e in drawn.episodes}
     with Bar(f"Evaluating fold {fold}", len(images) + len(queries)) as bar:
         result = evaluate(
             encode,
-            read_image,
-            read_mask,
+            *readers,
             drawn.episodes,
             drawn.novel,
-            memory_bytes=memory_budget(everything.runtime),
+            rectification,
+            memory_bytes=memory_budget(runtime),
+            workers=runtime.workers,
             on_progress=lambda phase, done, total: bar.advance(1, phase),
-            **settings,
         )
-    out = paths.fold_results(fold)
-    metrics = _metrics(result, drawn, manifest, params)
     chosen = sample_episodes(drawn)
-    panel = episode_panel(encode, read_image, read_mask, chosen, dict(manifest.classes), settings)
+    started = time.perf_counter()
+    predictions = [
+        predict_episode(encode, *readers, episode, rectification, workers=runtime.workers)
+        for episode in chosen
+    ]
+    cold = len(chosen) / (time.perf_counter() - started)
+    parameters = parameter_count(trained.encoder)
+    metrics = _metrics(result, drawn, manifest, params, parameters)
+    out = paths.fold_results(fold)
     write_json(out / "metrics.json", metrics)
+    panel = episode_panel(*readers, chosen, predictions, manifest.classes)
     write_bytes(out / "episodes.png", panel)
-    write_json(paths.timing(fold), _timing(result, parameter_count(trained.encoder)))
-    for shot, values in metrics.items():
-        if shot.startswith("shot"):
-            say(f"fold {fold} {shot}: mIoU {values['miou']} FB-IoU {values['fb_iou']}")
+    write_json(paths.timing(fold), _timing(result, cold))
+    _report(fold, metrics, result, cold)
+
+
+def _rectification(fold: int, params: EvaluateParams, background: Tensor | None) -> Rectification:
+    if params.rectify_bg and background is None:
+        raise FsslibError("rectify_bg: true, but the model has no global background: set m below 1")
+    return Rectification(
+        background if params.rectify_bg else None,
+        params.w,
+        load_index(paths.region_index(fold)) if params.rectify_fg else None,
+        params.top_n,
+        params.beta,
+    )
 
 
 def _metrics(
-    result: Evaluation, drawn: EpisodeSet, manifest: Manifest, params: EvaluateParams
+    result: Evaluation,
+    drawn: EpisodeSet,
+    manifest: Manifest,
+    params: EvaluateParams,
+    parameters: int,
 ) -> dict[str, Any]:
+    """No times: the same run writes the same bytes."""
     return {
         "fold": drawn.fold,
         "dataset": drawn.dataset,
@@ -103,22 +118,33 @@ def _metrics(
         "precision": params.precision,
         "resize": params.resize,
         "episode_list": episodes_hash(drawn)[:16],
-        "encodings": result.images,
+        "images": result.images,
+        "parameters": parameters,
         **fold_metrics(result.counts, manifest.classes),
     }
 
 
-def _timing(result: Evaluation, parameters: int) -> dict[str, object]:
-    seconds = result.encode_seconds + result.score_seconds
+def _timing(result: Evaluation, cold: float) -> dict[str, object]:
     return {
         "episodes": result.episodes,
         "images": result.images,
         "encodings": result.encodings,
+        "seconds": round(result.seconds, 2),
         "encode_seconds": round(result.encode_seconds, 2),
-        "score_seconds": round(result.score_seconds, 2),
-        "episodes_per_second": round(result.episodes / seconds, 1),
-        "encoder_parameters": parameters,
+        "episodes_per_second": round(result.episodes / result.seconds, 1),
+        "cold_episodes_per_second": round(cold, 1),
     }
+
+
+def _report(fold: int, metrics: Mapping[str, Any], result: Evaluation, cold: float) -> None:
+    for shot, values in metrics.items():
+        if shot.startswith("shot"):
+            say(f"fold {fold} {shot}: mIoU {values['miou']} FB-IoU {values['fb_iou']}")
+    say(
+        f"fold {fold}: {result.episodes} episodes from {result.encodings} encodings, "
+        f"{result.episodes / result.seconds:.0f} episodes/s (cold {cold:.1f}/s), "
+        f"encoder of {metrics['parameters'] / 1e6:.1f} M parameters"
+    )
 
 
 app = make_app(main)

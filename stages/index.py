@@ -11,9 +11,9 @@ from fsslib.region_index import ImageRegions, describe_regions, write_regions
 from fsslib.shards import file_digest, scratch_key, split_shards, write_shards
 from stages import paths
 from stages.common import Bar, FoldOption, as_json, command, make_app
-from stages.encoders import trained_encode
 from stages.inputs import chosen_folds, open_manifest, open_pool, read_params
 from stages.params import IndexParams, Params, stage_params
+from stages.trained import trained_encode
 
 IMAGES_PER_FILE = 1000
 

@@ -215,7 +215,6 @@ class EvaluateParams(Section):
     w: Share
     beta: Share
     top_n: Count
-    sigma: Positive
     rectify_fg: bool
     rectify_bg: bool
     ema: bool

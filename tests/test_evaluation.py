@@ -11,10 +11,11 @@ from fsslib import pooling
 from fsslib.encoder import Encoder, normalise
 from fsslib.episodes import Episode, draw_episodes
 from fsslib.errors import FsslibError
-from fsslib.evaluation import WORKING_BYTES, evaluate, predict_episode
+from fsslib.evaluation import UNCHANGED, WORKING_BYTES, evaluate, predict_episode
+from fsslib.rectification import Rectification
 from fsslib.regions import RegionIndex
 from fsslib.report import fold_metrics
-from fsslib.supports import collect_supports
+from fsslib.supports import make_bank, needs, pool_support
 from tests.oracles import naive_class_iou, naive_episode, naive_fb_iou, naive_prototypes
 from tests.scenes import NAMES, Scenes, TinyEncoder
 
@@ -48,35 +49,44 @@ def random_index(channels, scale=1.0, images=9):
 
 def rectification(channels, background, foreground):
     generator = torch.Generator().manual_seed(6)
-    return {
-        "global_background": torch.randn(channels, generator=generator) if background else None,
-        "index": random_index(channels) if foreground else None,
-        "w": 0.6,
-        "beta": 0.35,
-        "top_n": 3,
-    }
+    return Rectification(
+        global_background=torch.randn(channels, generator=generator) if background else None,
+        w=0.6,
+        index=random_index(channels) if foreground else None,
+        top_n=3,
+        beta=0.35,
+    )
 
 
-def assert_same_as_naive(encode, scenes, episodes, novel, options, names):
-    """The oracle contract of issue 4: prototypes, labels and mIoU."""
-    readers = scenes.read_image, scenes.read_mask
-    extra = {key: options[key] for key in ("index", "top_n", "beta")}
-    with torch.no_grad():
-        bank = collect_supports(
-            episodes, lambda i: encode(scenes.read_image(i)), scenes.read_mask, **extra
+def bank_of(encode, read_image, read_mask, episodes, given=UNCHANGED):
+    """Prototypes of all supports, one image after the other."""
+    pooled = [
+        pool_support(
+            encode(read_image(need.image_id)), torch.tensor(read_mask(need.image_id)), need
         )
+        for need in needs(episodes)
+    ]
+    return make_bank(pooled, given)
+
+
+def assert_same_as_naive(encode, scenes, episodes, novel, given):
+    """The oracle contract of evaluation: prototypes, labels and mIoU."""
+    readers = scenes.read_image, scenes.read_mask
+    options = vars(given)
+    with torch.no_grad():
+        bank = bank_of(encode, *readers, episodes, given)
         for episode in episodes:
-            ours = bank.of_episodes([episode], options["global_background"], options["w"])
+            ours = bank.of_episodes([episode])
             theirs = naive_prototypes(encode, *readers, episode, **options)
             for mine, other in zip((ours[0][0], ours[1][0]), theirs, strict=True):
                 assert float((mine - other).norm() / other.norm()) < 1e-5
     labels = [naive_episode(encode, *readers, e, **options) for e in episodes]
     same = [
-        (predict_episode(encode, *readers, e, **options) == label).mean()
+        (predict_episode(encode, *readers, e, given) == label).mean()
         for e, label in zip(episodes, labels, strict=True)
     ]
     assert np.mean(same) >= 0.9999
-    result = evaluate(encode, *readers, episodes, novel, **options)
+    result = evaluate(encode, *readers, episodes, novel, given)
     for shots, counts in result.counts.items():
         for row, seed in enumerate(counts.seeds):
             chosen = [
@@ -97,24 +107,23 @@ def assert_same_as_naive(encode, scenes, episodes, novel, options, names):
     ("background", "foreground"), list(itertools.product((False, True), repeat=2))
 )
 def test_scores_equal_the_naive_oracle(scenes, episodes, background, foreground):
-    encode = TinyEncoder()
-    options = rectification(24, background, foreground)
-    assert_same_as_naive(encode, scenes, episodes, NOVEL, options, NAMES)
+    given = rectification(24, background, foreground)
+    assert_same_as_naive(TinyEncoder(), scenes, episodes, NOVEL, given)
 
 
 def test_rectification_is_not_a_no_op_in_the_oracle_test(scenes, episodes):
     results = {}
     for background, foreground in itertools.product((False, True), repeat=2):
-        options = rectification(24, background, foreground)
-        result = run(scenes, episodes, **options)
+        given = rectification(24, background, foreground)
+        result = run(scenes, episodes, rectification=given)
         results[background, foreground] = result.counts[1].miou().tolist()
     assert len({tuple(v) for v in results.values()}) == 4
 
 
 def test_two_ways_equal_the_naive_oracle(scenes):
     episodes = draw_episodes(scenes.records, NOVEL, (0,), 12, 1, 2, 500)
-    options = rectification(24, True, True)
-    result = assert_same_as_naive(TinyEncoder(), scenes, episodes, NOVEL, options, NAMES)
+    given = rectification(24, True, True)
+    result = assert_same_as_naive(TinyEncoder(), scenes, episodes, NOVEL, given)
     assert result.counts[1].episodes.sum() == 24
 
 
@@ -159,18 +168,13 @@ def test_scores_equal_the_naive_oracle_on_real_photographs(rectify):
     episodes = draw_episodes(records, (12, 13), (0,), 5, 1)
     episodes += draw_episodes(records, (12, 13), (0,), 2, 5)
     features = torch.stack([encode(i).mean((1, 2)) for i in photographs.images.values()])
-    options = {
-        "global_background": features.mean(0) if rectify else None,
-        "index": RegionIndex(
-            tuple(photographs.images), features, features + 0.2, torch.arange(len(features))
+    given = UNCHANGED
+    if rectify:
+        ids, owner = tuple(photographs.images), torch.arange(len(features))
+        given = Rectification(
+            features.mean(0), index=RegionIndex(ids, features, features + 0.2, owner)
         )
-        if rectify
-        else None,
-        "w": 0.9,
-        "beta": 0.2,
-        "top_n": 4,
-    }
-    result = assert_same_as_naive(encode, photographs, episodes, (12, 13), options, NAMES)
+    result = assert_same_as_naive(encode, photographs, episodes, (12, 13), given)
     assert 0.1 < result.counts[1].miou()[0] < 0.95
 
 
@@ -193,6 +197,31 @@ def test_the_memory_budget_costs_encodings_and_changes_nothing(scenes, episodes,
     free, bound = run(scenes, episodes), run(scenes, episodes, memory_bytes=budget)
     assert free.encodings < bound.encodings <= 2 * free.images
     assert fold_metrics(bound.counts, NAMES) == fold_metrics(free.counts, NAMES)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_threads_change_nothing(scenes, episodes, workers):
+    given = rectification(24, True, True)
+    alone = run(scenes, episodes, rectification=given)
+    shared = run(scenes, episodes, rectification=given, workers=workers, memory_bytes=0)
+    assert fold_metrics(shared.counts, NAMES) == fold_metrics(alone.counts, NAMES)
+    readers = scenes.read_image, scenes.read_mask
+    for episode in episodes[::20]:
+        one, more = (
+            predict_episode(TinyEncoder(), *readers, episode, given, workers=n)
+            for n in (0, workers)
+        )
+        assert np.array_equal(one, more)
+
+
+def test_an_image_that_cannot_be_read_stops_the_threads_with_its_error(scenes, episodes):
+    def broken(image_id):
+        if image_id == episodes[0].query:
+            raise FsslibError(f"{image_id} is truncated")
+        return scenes.read_image(image_id)
+
+    with pytest.raises(FsslibError, match=f"{episodes[0].query} is truncated"):
+        evaluate(TinyEncoder(), broken, scenes.read_mask, episodes, NOVEL, workers=2)
 
 
 def test_results_do_not_depend_on_the_order_of_episodes(scenes, episodes):
@@ -223,10 +252,10 @@ def test_a_mask_that_vanishes_at_feature_size_still_has_its_prototype(scenes):
     masks = {**scenes.masks, "val_000": np.zeros((204, 252), np.uint8)}
     masks["val_000"][101, 3] = 1  # one pixel between feature locations of stride 8
     episode = Episode(0, 0, "val_003", (1,), (("val_000",),))
-    encode, options = TinyEncoder(), {"index": None, "top_n": 1, "beta": 0.0, "w": 0.0}
-    bank = collect_supports([episode], lambda i: encode(scenes.images[i]), masks.get, None, 1, 0.0)
-    ours, _ = bank.of_episodes([episode], None, 0.0)
-    theirs, _ = naive_prototypes(encode, scenes.images.get, masks.get, episode, **options)
+    encode = TinyEncoder()
+    bank = bank_of(encode, scenes.images.get, masks.get, [episode])
+    ours, _ = bank.of_episodes([episode])
+    theirs, _ = naive_prototypes(encode, scenes.images.get, masks.get, episode)
     assert float(ours.norm()) > 0
     assert torch.allclose(ours[0], theirs, rtol=1e-5, atol=1e-6)
 
@@ -260,10 +289,10 @@ def test_a_support_that_its_class_covers_wholly_has_no_background(scenes):
     masks = {**scenes.masks, "val_000": np.ones((204, 252), np.uint8)}
     episode = Episode(0, 0, "val_003", (1,), (("val_000", "val_004"),))
     encode = TinyEncoder()
-    bank = collect_supports([episode], lambda i: encode(scenes.images[i]), masks.get, None, 1, 0.0)
-    _, background = bank.of_episodes([episode], None, 0.0)
+    bank = bank_of(encode, scenes.images.get, masks.get, [episode])
+    _, background = bank.of_episodes([episode])
     alone = replace(episode, supports=(("val_004",),))
-    _, expected = bank.of_episodes([alone], None, 0.0)
+    _, expected = bank.of_episodes([alone])
     assert torch.allclose(background, expected)
     covered = replace(episode, supports=(("val_000",),))
     score = evaluate(encode, scenes.read_image, masks.get, [covered], NOVEL).counts[1].class_iou()

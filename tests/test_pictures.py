@@ -4,10 +4,10 @@ import io
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from fsslib.annotate import encode_png
+from fsslib.episode_pictures import episode_panel, sample_episodes
 from fsslib.episodes import Episode, EpisodeSet, draw_episodes
 from fsslib.evaluation import predict_episode
 from fsslib.pictures import (
@@ -16,11 +16,9 @@ from fsslib.pictures import (
     TILE,
     TRUTH,
     colour_mask,
-    episode_panel,
     grid,
     overlay,
     pseudo_panel,
-    sample_episodes,
 )
 from tests.scenes import NAMES, Scenes, TinyEncoder
 
@@ -110,14 +108,15 @@ def test_episode_panel_shows_support_truth_and_prediction_with_the_iou(scenes, m
         pictures.update({(y, x): p for y, row in enumerate(rows) for x, (_, p) in enumerate(row)})
         return b""
 
-    monkeypatch.setattr("fsslib.pictures.grid", record)
+    monkeypatch.setattr("fsslib.episode_pictures.grid", record)
     episodes = draw_episodes(scenes.records, (1, 2), (0,), 3, 1, 1, 500)
     encode, readers = TinyEncoder(), (scenes.read_image, scenes.read_mask)
-    episode_panel(encode, *readers, episodes, NAMES, {"sigma": 20.0})
+    predictions = [predict_episode(encode, *readers, e) for e in episodes]
+    episode_panel(*readers, episodes, predictions, NAMES)
     assert [len(row) for row in captions] == [6, 3]
     for number, one in enumerate(episodes):
         class_id = one.class_ids[0]
-        predicted = predict_episode(encode, *readers, one, sigma=20.0)
+        predicted = predictions[number]
         truth = scenes.read_mask(one.query)
         hits, either = 0, 0
         for y, x in np.ndindex(truth.shape):
@@ -142,10 +141,9 @@ def test_episode_panel_shows_support_truth_and_prediction_with_the_iou(scenes, m
 
 def test_episode_panel_is_a_png(scenes):
     episodes = draw_episodes(scenes.records, (1, 2), (0,), 2, 1, 1, 500)
-    with torch.no_grad():
-        panel = episode_panel(
-            TinyEncoder(), scenes.read_image, scenes.read_mask, episodes, NAMES, {}
-        )
+    readers = scenes.read_image, scenes.read_mask
+    predictions = [predict_episode(TinyEncoder(), *readers, e) for e in episodes]
+    panel = episode_panel(*readers, episodes, predictions, NAMES)
     assert opened(panel).shape[0] == TILE + 20 + GAP
 
 

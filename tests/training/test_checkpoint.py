@@ -7,8 +7,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from fsslib.trained_model import load_model
 from fsslib.training.checkpoint import (
-    load_model,
     restore_checkpoint,
     save_checkpoint,
     save_model,

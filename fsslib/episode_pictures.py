@@ -1,0 +1,75 @@
+"""Pictures of scored episodes (figure 4)."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+
+import numpy as np
+from PIL import Image
+
+from fsslib.data.folds import IGNORE
+from fsslib.data.images import UInt8
+from fsslib.episodes import Episode, EpisodeSet
+from fsslib.evaluation import Reader
+from fsslib.pictures import PREDICTION, TRUTH, grid, overlay
+
+
+def sample_episodes(episodes: EpisodeSet, each: int = 2) -> list[Episode]:
+    """The first one-way episodes of every class, with the fewest shots: a fixed sample."""
+    fewest = min(episodes.shots)
+    chosen: dict[tuple[int, ...], list[Episode]] = {}
+    for episode in episodes.episodes:
+        if episode.shots == fewest:
+            group = chosen.setdefault(episode.class_ids, [])
+            if len(group) < each:
+                group.append(episode)
+    return [episode for _, group in sorted(chosen.items()) for episode in group][:10]
+
+
+def episode_panel(
+    read_image: Reader,
+    read_mask: Reader,
+    episodes: Sequence[Episode],
+    predictions: Sequence[UInt8],
+    names: Mapping[int, str],
+) -> bytes:
+    """Support, truth and prediction of each episode, two episodes a row, as PNG (figure 4).
+
+    Args:
+        read_image: of the val split.
+        read_mask: of the val split.
+        episodes: to show; of each its first way and support.
+        predictions: what `predict_episode` made of each.
+        names: class id -> name.
+    """
+    shown = [
+        _show(read_image, read_mask, episode, predicted, names)
+        for episode, predicted in zip(episodes, predictions, strict=True)
+    ]
+    # Two episodes side by side keep the sheet near a page's shape.
+    return grid([[*chain(*shown[i : i + 2])] for i in range(0, len(shown), 2)])
+
+
+def _show(
+    read_image: Reader,
+    read_mask: Reader,
+    episode: Episode,
+    predicted: UInt8,
+    names: Mapping[int, str],
+) -> list[tuple[str, Image.Image]]:
+    class_id, support = episode.class_ids[0], episode.supports[0][0]
+    truth = _binary(read_mask(episode.query), class_id)
+    won = (predicted == class_id).astype(np.uint8)
+    valid = truth != IGNORE
+    union = ((won == 1) | (truth == 1))[valid].sum()
+    iou = 100 * ((won == 1) & (truth == 1))[valid].sum() / max(1, union)
+    query = read_image(episode.query)
+    given = overlay(read_image(support), _binary(read_mask(support), class_id), TRUTH)
+    return [
+        (f"support: {names[class_id]}", given),
+        ("truth", overlay(query, truth, TRUTH)),
+        (f"prediction, IoU {iou:.0f}", overlay(query, won, PREDICTION)),
+    ]
+
+
+def _binary(mask: UInt8, class_id: int) -> UInt8:
+    return np.where(mask == IGNORE, IGNORE, mask == class_id).astype(np.uint8)

@@ -1,0 +1,18 @@
+"""A fold's trained encoder; apart from `encoders`, which the stages before training use."""
+
+import torch
+
+from fsslib.encoding import Encode, Precision, choose_device, make_encode, one_thread_each
+from fsslib.trained_model import TrainedModel, load_model
+from stages import paths
+from stages.params import Runtime
+
+
+def trained_encode(
+    fold: int, ema: bool, precision: Precision, runtime: Runtime
+) -> tuple[Encode, TrainedModel, torch.device]:
+    """A function that encodes photographs with a fold's trained encoder, and its model."""
+    one_thread_each()
+    device = choose_device(runtime.device)
+    trained = load_model(paths.model(fold), ema)
+    return make_encode(trained.encoder, device, precision), trained, device
