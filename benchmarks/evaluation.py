@@ -25,6 +25,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+import stages  # noqa: F401 - the process settings of the commands
 from fsslib.data.manifest import Manifest
 from fsslib.data.scan import load_dataset
 from fsslib.encoder import Encoder, normalise
@@ -55,7 +56,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--cold-size", type=int, default=473)
     parser.add_argument("--cold", type=int, default=5, help="cold episodes, median taken")
     parser.add_argument("--peak-episodes", type=int, default=100, help="a seed, for peak memory")
-    parser.add_argument("--peak-memory-gb", type=float, default=0.5)
+    parser.add_argument("--peak-memory-gb", type=float, default=0.25)
     parser.add_argument("--table", type=int, nargs="*", default=[100, 1000, 4000, 20000])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--skip", nargs="*", default=[], help="parts to leave out")

@@ -29,8 +29,8 @@ MASKS_PER_FILE = 1000
 def main(fold: FoldOption = None) -> None:
     """Label every pixel of the pool with its most similar sub-cluster or background (eq. 3).
 
-    Reads backbone, weights, seed, precision, features and unlabeled from params.yaml,
-    data/prepare/, data/extract/ (kept features are not encoded again) and data/cluster/<fold>/.
+    Reads unlabeled and the keys of `extract` from params.yaml, data/prepare/, data/extract/ (kept
+    features are not encoded again) and data/cluster/<fold>/.
     Writes data/annotate/<fold>/, zips of PNGs with the VOC palette: 0 background, 1 to k, and the
     picture results/folds/<fold>/pseudo.png.
     """
@@ -60,7 +60,8 @@ def _annotate(fold: int, everything: Params) -> None:
             "annotate",
             encoder_key(params),
             params.precision,
-            as_json(params.features),
+            params.dense_features,
+            params.feature_dtype,
             [as_json(s) for s in params.unlabeled],
             file_digest(paths.clusters(fold)),
             file_digest(paths.MANIFEST),

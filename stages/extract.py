@@ -9,7 +9,7 @@ from fsslib.encoding import map_ordered
 from fsslib.features import ImageFeature, describe_image, write_shard
 from fsslib.shards import file_digest, scratch_key, split_shards, write_shards
 from stages import paths
-from stages.common import Bar, as_json, command, make_app
+from stages.common import Bar, command, make_app
 from stages.encoders import initial_encode
 from stages.inputs import encoder_key, open_manifest, read_params
 from stages.params import ExtractParams, stage_params
@@ -19,15 +19,15 @@ from stages.params import ExtractParams, stage_params
 def main() -> None:
     """Encode every training image once: features, image embeddings and prototype sums (eq. 2).
 
-    Reads backbone, weights, seed, precision and features from params.yaml and data/prepare/.
-    Writes data/extract/, a folder of HDF5 shards. Interrupted, it goes on at the last whole shard.
+    Reads backbone, weights, seed, precision, dense_features, feature_dtype and shard_images from
+    params.yaml, and data/prepare/. Writes data/extract/, a folder of HDF5 shards. Interrupted, it
+    goes on at the last whole shard.
     """
     everything = read_params()
     params = stage_params(ExtractParams, everything)
     manifest = open_manifest()
     encode = initial_encode(params, params.precision, everything.runtime)
-    features = params.features
-    dtype = features.dtype if features.dense else None
+    dtype = params.feature_dtype if params.dense_features else None
 
     def describe(record: ImageRecord) -> ImageFeature:
         feature = encode(read_image(manifest.image_path(record)))
@@ -43,10 +43,11 @@ def main() -> None:
             "extract",
             encoder_key(params),
             params.precision,
-            as_json(features),
+            dtype,
+            params.shard_images,
             file_digest(paths.MANIFEST),
         )
-        shards = split_shards(manifest.train, features.shard)
+        shards = split_shards(manifest.train, params.shard_images)
         scratch = paths.SCRATCH / f"extract-{key}"
         write_shards(shards, scratch, paths.EXTRACT, ".h5", write, bar.skip)
 

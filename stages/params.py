@@ -57,14 +57,6 @@ class Scenes(Section):
     seed: Seed
 
 
-class Features(Section):
-    """How `extract` keeps features."""
-
-    dense: bool
-    dtype: Literal["int8", "float16"]
-    shard: Count
-
-
 class Regions(Section):
     """What counts as a region of the index."""
 
@@ -147,11 +139,17 @@ class EncoderParams(Section):
     seed: Seed
 
 
-class ExtractParams(EncoderParams):
-    """Keys of `extract`."""
+class FeatureParams(EncoderParams):
+    """Keys of the stages that write and read kept features."""
 
     precision: Precision
-    features: Features
+    dense_features: bool
+    feature_dtype: Literal["int8", "float16"]
+    shard_images: Count
+
+
+class ExtractParams(FeatureParams):
+    """Keys of `extract`."""
 
 
 class CollectParams(Section):
@@ -173,11 +171,8 @@ class PoolParams(Section):
     seed: Seed
 
 
-class AnnotateParams(EncoderParams, PoolParams):
+class AnnotateParams(FeatureParams, PoolParams):
     """Keys of `annotate`."""
-
-    precision: Precision
-    features: Features
 
 
 class TrainParams(EncoderParams, PoolParams):

@@ -158,7 +158,7 @@ def test_a_store_that_was_used_can_be_sent_to_another_process(tmp_path):
 
 def test_what_was_not_kept_is_refused(tmp_path):
     message = one_line(lambda: list(write(tmp_path, None).features(["im0"])))
-    assert message == "no dense features were kept: set features.dense to true"
+    assert message == "no dense features were kept: set dense_features to true"
 
 
 def test_unknown_image_is_refused(tmp_path):

@@ -139,7 +139,7 @@ def test_pool_sources_are_names_or_mappings(raw, path):
         ("zzz", "unknown key zzz: remove it"),
         ("training.learning_rate", "unknown key training.learning_rate: remove it"),
         ("training.momentun", "unknown key training.momentun: did you mean training.momentum?"),
-        ("features.dtyp", "unknown key features.dtyp: did you mean features.dtype?"),
+        ("regions.knd", "unknown key regions.knd: did you mean regions.kind?"),
         ("training.k", "unknown key training.k: remove it"),
     ],
 )
@@ -167,7 +167,7 @@ def test_missing_key_is_named(raw, path, key):
         ("top_n", 0), ("pseudo_weight", -1), ("folds", []), ("shots", []),
         ("seeds", []), ("seed", -1),
         ("episodes", 0), ("ways", 0), ("min_pixels", 0), ("scenes.size", 32),
-        ("features.shard", 0), ("regions.min_area", 1.5), ("training.iterations", 0),
+        ("shard_images", 0), ("regions.min_area", 1.5), ("training.iterations", 0),
         ("training.crop", 16), ("training.lr", 0), ("training.momentum", 1),
         ("training.ema_decay", 1), ("training.weight_decay", -1e-4), ("training.scale_min", 0),
         ("runtime.workers", -1), ("runtime.memory_gb", 0), ("data_root", ""), ("weights", ""),
@@ -178,7 +178,7 @@ def test_missing_key_is_named(raw, path, key):
         # unknown choices
         ("backbone", "resnet152"), ("dataset", "voc"), ("precision", "float16"),
         ("kmeans", "fast"), ("protocol", "Paper"), ("regions.kind", "labels"),
-        ("features.dtype", "float32"), ("training.background_share", 1.5),
+        ("feature_dtype", "float32"), ("training.background_share", 1.5),
         ("runtime.device", "gpu"), ("coco_folds", "random"),
     ],
 )  # fmt: skip
