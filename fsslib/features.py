@@ -172,7 +172,7 @@ class FeatureStore:
             FsslibError: no dense features were kept, or an id is not there.
         """
         if not self.dense:
-            raise FsslibError("no dense features were kept: set features.dense to true")
+            raise FsslibError("no dense features were kept: set dense_features to true")
         opened: tuple[int, h5py.File] | None = None
         try:
             for image_id in image_ids:
