@@ -58,6 +58,14 @@ def encode_png(mask: UInt8) -> bytes:
     return buffer.getvalue()
 
 
+def stored_bytes(pixels: int) -> int:
+    """What pseudo-masks of so many pixels will take on disk, roughly.
+
+    Those of VOC photographs took 0.07 bytes a pixel at K = 5.
+    """
+    return pixels // 10
+
+
 def write_masks(path: Path, pictures: Iterable[tuple[str, bytes]]) -> None:
     """Write (image id, PNG) pairs as one zip, atomically; stored, since PNG is compressed."""
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:

@@ -25,7 +25,7 @@ class Encoder(nn.Module):
 
     Attributes:
         backbone: one of `BACKBONES`.
-        channels: of the features, 256 (ResNet-18/34) or 1024.
+        channels: of the features, see `feature_channels`.
     """
 
     conv1: nn.Module
@@ -48,7 +48,7 @@ class Encoder(nn.Module):
         self.maxpool = cast(nn.Module, net.maxpool)
         self.layer1, self.layer2 = cast(nn.Sequential, net.layer1), cast(nn.Sequential, net.layer2)
         self.layer3 = cast(nn.Sequential, net.layer3)
-        self.channels = 1024 if isinstance(self.layer3[-1], Bottleneck) else 256
+        self.channels = feature_channels(backbone)
         self.train(False)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -136,6 +136,11 @@ def _deepen_stem(net: nn.Module) -> None:
     first = cast(Bottleneck, cast(nn.Sequential, net.layer1)[0])
     first.conv1 = nn.Conv2d(128, 64, 1, bias=False)
     cast(nn.Sequential, first.downsample)[0] = nn.Conv2d(128, 256, 1, bias=False)
+
+
+def feature_channels(backbone: str) -> int:
+    """C of layer3: 256 for ResNet-18 and -34, 1024 for the deeper ones."""
+    return 256 if backbone in ("resnet18", "resnet34") else 1024
 
 
 def normalise(images: Tensor) -> Tensor:

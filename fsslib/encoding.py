@@ -19,12 +19,27 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def choose_device(name: str) -> torch.device:
-    """`auto` takes the GPU when there is one; `cuda` without one is refused."""
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
+def choose_device(name: str, local: int = 0) -> torch.device:
+    """Choose where to compute.
+
+    Args:
+        name: `cpu`, `cuda`, or `auto` for a GPU when there is one.
+        local: which GPU; processes on one machine take one each (`Ranks.local`).
+
+    Raises:
+        FsslibError: `cuda` without a GPU, or more processes than GPUs.
+    """
+    count = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
+    if name == "cuda" and not count:
         raise FsslibError("runtime.device: cuda, but no CUDA device is there: use auto or cpu")
-    return torch.device("cuda" if name != "cpu" and available else "cpu")
+    if not count:
+        return torch.device("cpu")
+    if local >= count:
+        raise FsslibError(
+            f"process {local + 1} on this machine has no GPU of its own, found {count}: start at "
+            f"most {count} processes a machine, or set runtime.device to cpu"
+        )
+    return torch.device("cuda", local)
 
 
 def make_encode(encoder: Encoder, device: torch.device, precision: Precision) -> Encode:

@@ -89,6 +89,26 @@ def describe_image(
     )
 
 
+def stored_bytes(
+    sizes: Iterable[tuple[int, int, int]], channels: int, stride: int, dtype: Dtype | None
+) -> int:
+    """What the shards of images will take on disk.
+
+    Args:
+        sizes: (H, W, mask values) of each image.
+        channels: C of the features.
+        stride: px a location.
+        dtype: of the dense features, or None when they are not kept.
+    """
+    total = 0
+    for height, width, values in sizes:
+        locations = -(-height // stride) * -(-width // stride)
+        total += 4 * (channels + 16) * (1 + values)  # embedding, sums and the small columns
+        if dtype:
+            total += locations * (channels * np.dtype(dtype).itemsize + 4)
+    return total
+
+
 def quantise(rows: FloatRows, dtype: Dtype) -> tuple[Packed, FloatRows]:
     """Pack (L, C) float32 locations; the scale is (L,) float32, all ones for float16.
 

@@ -70,6 +70,11 @@ def describe_regions(
     return ImageRegions(image_id, image_embedding(feature).cpu(), regions, labels)
 
 
+def stored_bytes(images: int, regions: int, channels: int) -> int:
+    """What so many image and region embeddings take on disk."""
+    return 4 * (channels + 16) * (images + regions)
+
+
 def write_regions(path: Path, images: Iterable[ImageRegions]) -> None:
     """Write one shard of the index atomically."""
     rows = list(images)

@@ -11,7 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fsslib.ranks import Ranks
+
 T = TypeVar("T")
+
+ALONE = Ranks()
 
 
 def scratch_key(*parts: Any) -> str:  # noqa: ANN401 - any JSON value
@@ -38,8 +42,12 @@ def write_shards(
     suffix: str,
     write: Callable[[Path, Sequence[T]], None],
     skipped: Callable[[int], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Write every missing shard into `scratch`, then make `out` that folder.
+
+    Several processes write every `ranks.size`-th shard each; the first joins them. They need a file
+    system that all of them see.
 
     Args:
         shards: the items of each file.
@@ -48,15 +56,23 @@ def write_shards(
         suffix: of the files, `.h5` or `.zip`.
         write: writes one shard atomically.
         skipped: told the number of items that were already there.
+        ranks: this process among those that share the work.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    for number, items in enumerate(shards):
+    for number, items in ranks.share(shards):
         path = scratch / f"{number:05d}{suffix}"
         if path.exists():
             if skipped:
                 skipped(len(items))
         else:
             write(path, items)
+    ranks.wait()
+    if ranks.leads:
+        _join(scratch, out)
+    ranks.wait()
+
+
+def _join(scratch: Path, out: Path) -> None:
     for stray in scratch.glob(".*.part"):
         stray.unlink()
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -7,25 +7,28 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fsslib.annotate import PseudoMasks, encode_png, pseudo_mask, write_masks
+from fsslib.annotate import PseudoMasks, encode_png, pseudo_mask, stored_bytes, write_masks
 from fsslib.clusters import load_clusters
 from fsslib.data.images import read_image
+from fsslib.data.manifest import Manifest
 from fsslib.data.pool import PoolImage
 from fsslib.encoding import map_ordered, one_thread_each
 from fsslib.features import FeatureStore
 from fsslib.pictures import pseudo_panel
-from fsslib.shards import file_digest, scratch_key, split_shards, write_shards
+from fsslib.ranks import read_ranks
+from fsslib.shards import file_digest
 from fsslib.storage import write_bytes
 from stages import paths
-from stages.common import Bar, FoldOption, as_json, command, make_app
+from stages.common import Bar, FoldOption, as_json, make_app, shared_command
 from stages.encoders import initial_encode
 from stages.inputs import chosen_folds, encoder_key, open_manifest, open_pool, read_params
 from stages.params import AnnotateParams, Params, stage_params
+from stages.sharded import Sharded, write_sharded
 
 MASKS_PER_FILE = 1000
 
 
-@command
+@shared_command
 def main(fold: FoldOption = None) -> None:
     """Label every pixel of the pool with its most similar sub-cluster or background (eq. 3).
 
@@ -50,13 +53,29 @@ def _annotate(fold: int, everything: Params) -> None:
         image_id, size, feature = item
         return image_id, encode_png(pseudo_mask(feature, prototypes.to(feature), size))
 
-    with Bar(f"Annotating the pool of fold {fold}", len(pool)) as bar:
+    def write(path: Path, images: Sequence[PoolImage], bar: Bar) -> None:
+        pictures = map_ordered(label, source.read(images), everything.runtime.workers)
+        write_masks(path, bar.count(pictures))
 
-        def write(path: Path, images: Sequence[PoolImage]) -> None:
-            pictures = map_ordered(label, source.read(images), everything.runtime.workers)
-            write_masks(path, bar.count(pictures))
+    write_sharded(_work(fold, params, pool, manifest), write)
+    if read_ranks().leads:
+        masks = PseudoMasks(paths.pseudo_masks(fold))
+        panel = pseudo_panel(manifest, fold, set(masks.ids()), masks.read)
+        write_bytes(paths.fold_results(fold) / "pseudo.png", panel)
 
-        key = scratch_key(
+
+def _work(
+    fold: int, params: AnnotateParams, pool: Sequence[PoolImage], manifest: Manifest
+) -> Sharded[PoolImage]:
+    # A folder's images were not opened yet: taken to be as large as the dataset's.
+    pixels = sum(r.height * r.width for r in manifest.train) * len(pool) // len(manifest.train)
+    return Sharded(
+        f"Annotating the pool of fold {fold}",
+        pool,
+        MASKS_PER_FILE,
+        ".zip",
+        paths.pseudo_masks(fold),
+        [
             "annotate",
             encoder_key(params),
             params.precision,
@@ -66,13 +85,10 @@ def _annotate(fold: int, everything: Params) -> None:
             file_digest(paths.clusters(fold)),
             file_digest(paths.MANIFEST),
             [i.id for i in pool],
-        )
-        shards = split_shards(pool, MASKS_PER_FILE)
-        scratch = paths.SCRATCH / f"annotate-{key}"
-        write_shards(shards, scratch, paths.pseudo_masks(fold), ".zip", write, bar.skip)
-    masks = PseudoMasks(paths.pseudo_masks(fold))
-    panel = pseudo_panel(manifest, fold, set(masks.ids()), masks.read)
-    write_bytes(paths.fold_results(fold) / "pseudo.png", panel)
+        ],
+        stored_bytes(pixels),
+        "list fewer images in unlabeled (a source may have a cap)",
+    )
 
 
 class _Features:

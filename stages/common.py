@@ -23,9 +23,9 @@ from rich.progress import (
 from rich.text import Text
 
 from fsslib.errors import FsslibError
+from fsslib.ranks import read_ranks
 
 P = ParamSpec("P")
-R = TypeVar("R")
 T = TypeVar("T")
 
 QUIET_SECONDS = 10
@@ -46,14 +46,31 @@ def make_app(function: Callable[..., None]) -> typer.Typer:
     return app
 
 
-def command(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn our errors into one line and exit code 1, Ctrl-C and SIGTERM into 130 and 143."""
+def command(function: Callable[P, None]) -> Callable[P, None]:
+    """Turn our errors into one line and exit code 1, Ctrl-C and SIGTERM into 130 and 143.
+
+    Of several processes (`fsslib.ranks`) the first runs the function and the others end at once.
+    """
 
     @functools.wraps(function)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+    def alone(*args: P.args, **kwargs: P.kwargs) -> None:
+        ranks = read_ranks()
+        if ranks.size > 1 and ranks.leads:
+            say(f"this step runs in one process: {ranks.size - 1} more have nothing to do")
+        if ranks.leads:
+            function(*args, **kwargs)
+
+    return shared_command(alone)
+
+
+def shared_command(function: Callable[P, None]) -> Callable[P, None]:
+    """Like `command`, for a function that shares its work among all processes."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
         signal.signal(signal.SIGTERM, _terminate)
         try:
-            return function(*args, **kwargs)
+            function(*args, **kwargs)
         except FsslibError as error:
             _stop(f"error: {error}", 1)
         except OSError as error:
@@ -92,12 +109,13 @@ class _Rate(ProgressColumn):
 class Bar:
     """A progress bar on a terminal, a line now and then in a log; silent work stays silent."""
 
-    def __init__(self, title: str, total: int) -> None:
+    def __init__(self, title: str, total: int, silent: bool = False) -> None:
+        self.silent = silent
         self.title, self.total, self.done, self.skipped = title, total, 0, 0
         self._start = self._said = time.monotonic()
         self._note = ""
         self._rich: Progress | None = None
-        if console.is_terminal:
+        if console.is_terminal and not silent:
             self._rich = Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
@@ -127,7 +145,7 @@ class Bar:
             self._rich.update(self._task, advance=count, note=self._note)
             return
         now = time.monotonic()
-        if now - self._said >= QUIET_SECONDS:
+        if now - self._said >= QUIET_SECONDS and not self.silent:
             self._said = now
             rate = (self.done - self.skipped) / (now - self._start)
             left = (self.total - self.done) / max(rate, 1e-9)

@@ -2,6 +2,7 @@
 
 from fsslib.encoder import Encoder
 from fsslib.encoding import Encode, Precision, choose_device, make_encode, one_thread_each
+from fsslib.ranks import read_ranks
 from fsslib.weights import load_weights
 from stages.inputs import weights_source
 from stages.params import EncoderParams, Runtime
@@ -17,4 +18,6 @@ def initial_encoder(params: EncoderParams) -> Encoder:
 def initial_encode(params: EncoderParams, precision: Precision, runtime: Runtime) -> Encode:
     """A function that encodes photographs with the initial weights."""
     one_thread_each()
-    return make_encode(initial_encoder(params), choose_device(runtime.device), precision)
+    return make_encode(
+        initial_encoder(params), choose_device(runtime.device, read_ranks().local), precision
+    )

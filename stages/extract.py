@@ -1,21 +1,24 @@
 """`extract`: one encoder pass over the training images."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import ImageRecord
-from fsslib.encoding import map_ordered
-from fsslib.features import ImageFeature, describe_image, write_shard
-from fsslib.shards import file_digest, scratch_key, split_shards, write_shards
+from fsslib.encoder import STRIDE, feature_channels
+from fsslib.encoding import Encode, map_ordered
+from fsslib.features import Dtype, ImageFeature, describe_image, stored_bytes, write_shard
+from fsslib.shards import file_digest
 from stages import paths
-from stages.common import Bar, command, make_app
+from stages.common import Bar, make_app, shared_command
 from stages.encoders import initial_encode
 from stages.inputs import encoder_key, open_manifest, read_params
 from stages.params import ExtractParams, stage_params
+from stages.sharded import Sharded, write_sharded
 
 
-@command
+@shared_command
 def main() -> None:
     """Encode every training image once: features, image embeddings and prototype sums (eq. 2).
 
@@ -26,30 +29,49 @@ def main() -> None:
     everything = read_params()
     params = stage_params(ExtractParams, everything)
     manifest = open_manifest()
-    encode = initial_encode(params, params.precision, everything.runtime)
     dtype = params.feature_dtype if params.dense_features else None
 
-    def describe(record: ImageRecord) -> ImageFeature:
-        feature = encode(read_image(manifest.image_path(record)))
-        return describe_image(record.id, feature, read_mask(manifest.mask_path(record)), dtype)
+    @cache
+    def encoder() -> Encode:
+        return initial_encode(params, params.precision, everything.runtime)
 
-    with Bar("Encoding training images", len(manifest.train)) as bar:
+    def write(path: Path, records: Sequence[ImageRecord], bar: Bar) -> None:
+        encode = encoder()  # built at the first file that is missing, before the threads share it
 
-        def write(path: Path, records: Sequence[ImageRecord]) -> None:
-            described = map_ordered(describe, records, everything.runtime.workers)
-            write_shard(path, bar.count(described), dtype)
+        def describe(record: ImageRecord) -> ImageFeature:
+            feature = encode(read_image(manifest.image_path(record)))
+            return describe_image(record.id, feature, read_mask(manifest.mask_path(record)), dtype)
 
-        key = scratch_key(
+        described = map_ordered(describe, records, everything.runtime.workers)
+        write_shard(path, bar.count(described), dtype)
+
+    write_sharded(_work(params, manifest.train, dtype), write)
+
+
+def _work(
+    params: ExtractParams, records: Sequence[ImageRecord], dtype: Dtype | None
+) -> Sharded[ImageRecord]:
+    sizes = ((r.height, r.width, len(r.pixels)) for r in records)
+    remedy = "set dense_features to false"
+    if dtype == "float16":
+        remedy = "set feature_dtype to int8, or dense_features to false"
+    return Sharded(
+        "Encoding training images",
+        records,
+        params.shard_images,
+        ".h5",
+        paths.EXTRACT,
+        [
             "extract",
             encoder_key(params),
             params.precision,
             dtype,
             params.shard_images,
             file_digest(paths.MANIFEST),
-        )
-        shards = split_shards(manifest.train, params.shard_images)
-        scratch = paths.SCRATCH / f"extract-{key}"
-        write_shards(shards, scratch, paths.EXTRACT, ".h5", write, bar.skip)
+        ],
+        stored_bytes(sizes, feature_channels(params.backbone), STRIDE, dtype),
+        remedy if dtype else "point the project to a larger disk",
+    )
 
 
 app = make_app(main)

@@ -3,6 +3,7 @@
 import torch
 
 from fsslib.encoding import Encode, Precision, choose_device, make_encode, one_thread_each
+from fsslib.ranks import read_ranks
 from fsslib.trained_model import TrainedModel, load_model
 from stages import paths
 from stages.params import Runtime
@@ -13,6 +14,6 @@ def trained_encode(
 ) -> tuple[Encode, TrainedModel, torch.device]:
     """A function that encodes photographs with a fold's trained encoder, and its model."""
     one_thread_each()
-    device = choose_device(runtime.device)
+    device = choose_device(runtime.device, read_ranks().local)
     trained = load_model(paths.model(fold), ema)
     return make_encode(trained.encoder, device, precision), trained, device

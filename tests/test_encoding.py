@@ -62,8 +62,13 @@ def test_cuda_without_a_gpu_is_refused(monkeypatch):
 
 def test_auto_takes_the_gpu_and_cpu_does_not(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert choose_device("auto").type == choose_device("cuda").type == "cuda"
     assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto", local=1) == torch.device("cuda", 1)
+    assert choose_device("cpu", local=5) == CPU
+    message = one_line(choose_device, "auto", 2)
+    assert message.startswith("process 3 on this machine has no GPU of its own, found 2: start at")
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])

@@ -7,10 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
+from stages import extract
 from stages.closure import expected
 
 ROOT = Path(__file__).parents[2]
@@ -183,3 +186,36 @@ def test_a_temporary_experiment_works_and_leaves_the_workspace(project):
     project.run("dvc", "exp", "run", "--temp", "-S", "beta=0.4", "-n", "temporary")
     assert (project.folder / "results/metrics.json").read_bytes() == before
     assert "temporary" in project.run("dvc", "exp", "list", "--name-only")
+
+
+def contents(folder: Path) -> dict:
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.slow
+def test_two_processes_write_the_bytes_of_one(project):
+    project.put(shard_images=8)
+    for stage in ("extract", "collect", "annotate"):
+        project.run("python", "-m", f"stages.{stage}")
+    alone = contents(project.folder / "data"), contents(project.folder / "results")
+    launch = ("torchrun", "--nproc-per-node", "2", "-m")
+    said = project.run(*launch, "stages.extract")
+    assert said.count("writing about") == 1
+    said = project.run(*launch, "stages.collect")
+    assert "this step runs in one process: 1 more" in said
+    project.run(*launch, "stages.annotate")
+    assert (contents(project.folder / "data"), contents(project.folder / "results")) == alone
+    assert not any((project.folder / ".scratch").iterdir())
+    project.put(shard_images=256)
+
+
+def test_a_stage_that_cannot_fit_on_the_disk_says_so_beforehand(project, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    before = contents(project.folder / "data")
+    result = CliRunner().invoke(extract.app, [])
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert re.match("error: data/extract needs about [1-9].* MB, 0.0 MB are free: free space", line)
+    assert line.endswith("or set dense_features to false")
+    assert contents(project.folder / "data") == before

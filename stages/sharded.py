@@ -1,0 +1,65 @@
+"""What `extract`, `annotate` and `index` share: work over many images, a file for some of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from fsslib.disk import folder_bytes, require_space
+from fsslib.ranks import read_ranks
+from fsslib.shards import scratch_key, split_shards, write_shards
+from stages import paths
+from stages.common import Bar, say
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Sharded(Generic[T]):
+    """Work to do in shards.
+
+    Attributes:
+        title: of the progress bar.
+        items: to treat, in the order of the output.
+        size: items a file.
+        suffix: of the files.
+        out: folder of the output.
+        key: the step's name and everything that decides what is written.
+        need: bytes that will be written, an estimate.
+        remedy: what to do when they do not fit.
+    """
+
+    title: str
+    items: Sequence[T]
+    size: int
+    suffix: str
+    out: Path
+    key: Sequence[object]
+    need: int
+    remedy: str
+
+
+def write_sharded(work: Sharded[T], write: Callable[[Path, Sequence[T], Bar], None]) -> None:
+    """Do the work that is missing, this rank's share of it, with a bar.
+
+    Args:
+        work: see `Sharded`.
+        write: writes one file, atomically, and counts each item on the bar.
+    """
+    ranks = read_ranks()
+    scratch = paths.SCRATCH / f"{work.key[0]}-{scratch_key(*work.key)}"
+    shards = split_shards(work.items, work.size)
+    if ranks.leads:
+        left = max(0, work.need - folder_bytes(scratch))
+        say(f"{work.title}: {require_space(work.out, left, work.remedy)}")
+    mine = sum(len(items) for _, items in ranks.share(shards))
+    with Bar(work.title, mine, silent=not ranks.leads) as bar:
+        write_shards(
+            shards,
+            scratch,
+            work.out,
+            work.suffix,
+            lambda path, items: write(path, items, bar),
+            bar.skip,
+            ranks,
+        )
