@@ -216,6 +216,6 @@ def test_a_stage_that_cannot_fit_on_the_disk_says_so_beforehand(project, monkeyp
     result = CliRunner().invoke(extract.app, [])
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
-    assert re.match("error: data/extract needs about [1-9].* MB, 0.0 MB are free: free space", line)
+    assert re.match("error: data/extract needs about 0.[1-9] MB, 0.0 MB are free: free space", line)
     assert line.endswith("or set dense_features to false")
     assert contents(project.folder / "data") == before
