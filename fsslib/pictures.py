@@ -19,11 +19,13 @@ TRUTH, PREDICTION = (0, 158, 115), (213, 94, 0)
 """Okabe and Ito's bluish green and vermilion: told apart by colour-blind readers."""
 
 
-def overlay(image: UInt8, mask: UInt8, colour: tuple[int, int, int]) -> Image.Image:
-    """Tint where the mask is 1 and draw its outline; 255 is paled."""
+def overlay(
+    image: UInt8, mask: UInt8, colour: tuple[int, int, int], tint: float = 0.5
+) -> Image.Image:
+    """Tint where the mask is 1 by a share of the colour and draw its outline; 255 is paled."""
     canvas = image.astype(np.float32)
     inside = mask == 1
-    canvas[inside] = 0.5 * canvas[inside] + 0.5 * np.array(colour)
+    canvas[inside] = (1 - tint) * canvas[inside] + tint * np.array(colour)
     canvas[mask == IGNORE] = 0.6 * canvas[mask == IGNORE] + 0.4 * 255
     edge = inside & ~(_shrink(inside))
     canvas[edge] = colour
@@ -45,16 +47,16 @@ def colour_mask(mask: UInt8) -> Image.Image:
     return picture.convert("RGB")
 
 
-def grid(rows: Sequence[Sequence[tuple[str, Image.Image]]]) -> bytes:
-    """Captioned pictures in rows, all of one height, as PNG."""
+def grid(rows: Sequence[Sequence[tuple[str, Image.Image]]], height: int = TILE) -> bytes:
+    """Captioned pictures in rows, all of one height (px), as PNG."""
     font = ImageFont.load_default(size=13)
     lines = []
     for row in rows:
         tiles = []
         for caption, picture in row:
-            width = max(1, round(picture.width * TILE / picture.height))
-            tile = Image.new("RGB", (width, TILE + 20), "white")
-            tile.paste(picture.resize((width, TILE), Image.Resampling.BILINEAR), (0, 20))
+            width = max(1, round(picture.width * height / picture.height))
+            tile = Image.new("RGB", (width, height + 20), "white")
+            tile.paste(picture.resize((width, height), Image.Resampling.BILINEAR), (0, 20))
             ImageDraw.Draw(tile).text((2, 2), caption, fill="black", font=font)
             tiles.append(tile)
         lines.append(_beside(tiles))

@@ -1,8 +1,9 @@
 """`cluster`: K sub-clusters and one background prototype a fold."""
 
+from fsslib.cluster_pictures import cluster_sheet
 from fsslib.clusters import cluster_prototypes, cluster_report, save_clusters
 from fsslib.prototypes import fold_prototypes, load_prototypes
-from fsslib.storage import write_json
+from fsslib.storage import write_bytes, write_json
 from stages import paths
 from stages.common import FoldOption, command, make_app, say
 from stages.inputs import chosen_folds, open_manifest, read_params
@@ -13,8 +14,10 @@ from stages.params import ClusterParams, stage_params
 def main(fold: FoldOption = None) -> None:
     """Run K-Means on the foreground prototypes of the fold's base classes (section 3.3.1).
 
-    Reads k, kmeans and seed from params.yaml, data/collect/ and data/prepare/. Writes
-    data/cluster/<fold>/clusters.h5 and report.json (sizes, inertia, silhouette, classes).
+    Reads k, kmeans and seed from params.yaml, data/collect/ and data/prepare/, and for the picture
+    a few training photographs and masks of each sub-cluster. Writes data/cluster/<fold>/clusters.h5
+    and report.json (sizes, inertia, silhouette, classes), and the picture
+    results/folds/<fold>/clusters.png (the most typical regions of each sub-cluster).
     """
     everything = read_params()
     params = stage_params(ClusterParams, everything)
@@ -25,6 +28,8 @@ def main(fold: FoldOption = None) -> None:
         save_clusters(clusters, prototypes, paths.clusters(number))
         report = cluster_report(clusters, prototypes, dict(manifest.classes))
         write_json(paths.cluster_report(number), report)
+        sheet = cluster_sheet(manifest, clusters, prototypes)
+        write_bytes(paths.fold_results(number) / "clusters.png", sheet)
         say(
             f"fold {number}: {len(prototypes.foreground)} prototypes in {params.k} sub-clusters, "
             f"silhouette {clusters.silhouette:.3f}"

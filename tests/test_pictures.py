@@ -48,6 +48,15 @@ def test_overlay_of_a_mask_up_to_the_border_has_no_outline_along_it():
     assert len(np.unique(shown.reshape(-1, 3), axis=0)) == 1
 
 
+def test_overlay_without_tint_leaves_the_inside_as_it_is():
+    image = np.full((20, 20, 3), 100, np.uint8)
+    mask = np.zeros((20, 20), np.uint8)
+    mask[5:15, 5:15] = 1
+    shown = np.asarray(overlay(image, mask, TRUTH, tint=0))
+    assert shown[10, 10].tolist() == [100, 100, 100]
+    assert tuple(shown[5, 5]) == TRUTH
+
+
 def test_colour_mask_uses_the_voc_palette():
     shown = np.asarray(colour_mask(np.array([[0, 1, 255]], np.uint8)))
     assert shown.tolist() == [[[0, 0, 0], [128, 0, 0], [224, 224, 192]]]
@@ -67,6 +76,13 @@ def test_grid_puts_pictures_of_a_row_beside_each_other_at_one_height():
     assert sheet[second, TILE * 2 + 20].tolist() == [255, 255, 255]
     assert (sheet[:20] < 128).any()  # captions
     assert grid([[("a", red)]]) == grid([[("a", red)]])
+
+
+def test_grid_takes_another_height():
+    red = Image.new("RGB", (30, 20), "red")
+    sheet = opened(grid([[("a", red)]], height=100))
+    assert sheet.shape == (100 + 20 + GAP, 150 + GAP, 3)
+    assert sheet[70, 75].tolist() == [255, 0, 0]
 
 
 def episode(class_id, query, shots=1, seed=0):
