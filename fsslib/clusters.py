@@ -106,13 +106,13 @@ def _silhouette(samples: NDArray[np.float32], labels: NDArray[np.int32], seed: i
 def save_clusters(clusters: Clusters, prototypes: FoldPrototypes, path: Path) -> None:
     """Write the sub-clusters and which foreground prototype belongs to which."""
     with create_hdf5(path, KIND, VERSION) as file:
-        file.create_dataset("prototypes", data=clusters.prototypes, fletcher32=True)
-        file.create_dataset("assignment", data=clusters.assignment, fletcher32=True)
-        file.create_dataset("class_id", data=prototypes.foreground_class, fletcher32=True)
+        file.put("prototypes", clusters.prototypes)
+        file.put("assignment", clusters.assignment)
+        file.put("class_id", prototypes.foreground_class)
         images = np.char.encode(prototypes.foreground_image)
-        file.create_dataset("image_id", data=images, fletcher32=True)
-        file.attrs["inertia"] = clusters.inertia
-        file.attrs["silhouette"] = clusters.silhouette
+        file.put("image_id", images)
+        file.number("inertia", clusters.inertia)
+        file.number("silhouette", clusters.silhouette)
 
 
 def load_clusters(path: Path) -> Clusters:

@@ -8,7 +8,7 @@ prototype sums are rows of (`row_image`, `row_class`, `row_sum`, `row_count`).
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -24,15 +24,16 @@ from fsslib.pooling import image_embedding, masked_sums
 from fsslib.storage import (
     create_hdf5,
     open_hdf5,
-    put_array,
     read_hdf5,
     read_text,
     telling_damage,
-    write_text,
 )
 
 Dtype = Literal["int8", "float16"]
 Packed = NDArray[np.int8] | NDArray[np.float16]
+
+LOCATIONS = 1024
+"""Rows a chunk of the dense features."""
 
 
 @dataclass(frozen=True)
@@ -130,40 +131,24 @@ def write_shard(path: Path, images: Iterable[ImageFeature], dtype: Dtype | None)
         dtype: of the dense features that the images were described with, or None.
     """
     with create_hdf5(path, KIND, VERSION) as file:
-        write_text(file, "dense", dtype or "none")
+        file.text("dense", dtype or "none")
         kept, start = [], [0]
         for image in images:
             if image.packed is not None:
-                _append(file, "feature", image.packed[0])
-                _append(file, "scale", image.packed[1])
+                file.append("feature", image.packed[0], LOCATIONS)
+                file.append("scale", image.packed[1], LOCATIONS)
             kept.append(replace(image, packed=None))
             start.append(start[-1] + image.grid[0] * image.grid[1])
-        put_array(file, "image_id", np.array([i.id.encode() for i in kept]))
-        put_array(file, "size", np.array([i.size for i in kept], np.int32))
-        put_array(file, "grid", np.array([i.grid for i in kept], np.int32))
-        put_array(file, "start", np.array(start[:-1], np.int64))
-        put_array(file, "embedding", np.stack([i.embedding for i in kept]))
+        file.put("image_id", np.array([i.id.encode() for i in kept]))
+        file.put("size", np.array([i.size for i in kept], np.int32))
+        file.put("grid", np.array([i.grid for i in kept], np.int32))
+        file.put("start", np.array(start[:-1], np.int64))
+        file.put("embedding", np.stack([i.embedding for i in kept]))
         rows = np.repeat(np.arange(len(kept)), [len(i.class_ids) for i in kept])
-        put_array(file, "row_image", rows.astype(np.int64))
-        put_array(file, "row_class", np.concatenate([i.class_ids for i in kept]).astype(np.int64))
-        put_array(file, "row_sum", np.concatenate([i.sums for i in kept]))
-        put_array(file, "row_count", np.concatenate([i.counts for i in kept]))
-
-
-def _append(file: h5py.File, name: str, rows: NDArray[Any]) -> None:
-    if name not in file:
-        tail = rows.shape[1:]
-        file.create_dataset(
-            name,
-            (0, *tail),
-            rows.dtype,
-            maxshape=(None, *tail),
-            chunks=(1024, *tail),
-            fletcher32=True,
-        )
-    data = file[name]
-    data.resize(len(data) + len(rows), axis=0)
-    data[-len(rows) :] = rows
+        file.put("row_image", rows.astype(np.int64))
+        file.put("row_class", np.concatenate([i.class_ids for i in kept]).astype(np.int64))
+        file.put("row_sum", np.concatenate([i.sums for i in kept]))
+        file.put("row_count", np.concatenate([i.counts for i in kept]))
 
 
 class FeatureStore:

@@ -99,10 +99,10 @@ def fold_prototypes(
 def save_prototypes(table: PrototypeTable, path: Path) -> None:
     """Write the table as HDF5."""
     with create_hdf5(path, KIND, VERSION) as file:
-        file.create_dataset("image_id", data=np.char.encode(table.image_id), fletcher32=True)
-        file.create_dataset("class_id", data=table.class_id, fletcher32=True)
-        file.create_dataset("sum", data=table.sums, fletcher32=True)
-        file.create_dataset("count", data=table.counts, fletcher32=True)
+        file.put("image_id", np.char.encode(table.image_id))
+        file.put("class_id", table.class_id)
+        file.put("sum", table.sums)
+        file.put("count", table.counts)
 
 
 def load_prototypes(path: Path) -> PrototypeTable:

@@ -15,7 +15,7 @@ from fsslib.errors import FsslibError
 from fsslib.pooling import image_embedding, masked_average
 from fsslib.regions import RegionIndex
 from fsslib.shards import shard_files
-from fsslib.storage import create_hdf5, put_array, read_hdf5
+from fsslib.storage import create_hdf5, read_hdf5
 
 KIND, VERSION = "regions", 1
 REMEDY = "run the stage 'index' again"
@@ -79,12 +79,12 @@ def write_regions(path: Path, images: Iterable[ImageRegions]) -> None:
     """Write one shard of the index atomically."""
     rows = list(images)
     with create_hdf5(path, KIND, VERSION) as file:
-        put_array(file, "image_id", np.array([r.id.encode() for r in rows]))
-        put_array(file, "image", torch.stack([r.image for r in rows]).numpy())
-        put_array(file, "region", torch.cat([r.regions for r in rows]).numpy())
+        file.put("image_id", np.array([r.id.encode() for r in rows]))
+        file.put("image", torch.stack([r.image for r in rows]).numpy())
+        file.put("region", torch.cat([r.regions for r in rows]).numpy())
         owner = np.repeat(np.arange(len(rows)), [len(r.labels) for r in rows])
-        put_array(file, "owner", owner.astype(np.int64))
-        put_array(file, "label", np.array([v for r in rows for v in r.labels], np.int64))
+        file.put("owner", owner.astype(np.int64))
+        file.put("label", np.array([v for r in rows for v in r.labels], np.int64))
 
 
 def load_index(folder: Path) -> RegionIndex:

@@ -1,5 +1,6 @@
 """Files that are whole or absent: atomic replacement, and HDF5 with a mark that says 'complete'."""
 
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -28,6 +29,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None  # a write names no file
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -54,25 +59,120 @@ def read_json(path: Path, remedy: str) -> Any:  # noqa: ANN401 - any JSON value
         raise FsslibError(f"{path} is not readable JSON ({error}): {remedy}") from None
 
 
+CHUNK_BYTES = 1 << 26
+"""Of an array that is written at once."""
+
+
+class _Disk(io.FileIO):
+    """A new file that keeps the first error of the disk to itself and swallows what follows.
+
+    HDF5 cannot give up a file that it fails to write: on a full disk it printed thousands of lines
+    and crashed the process. So it is told that all went well, and `Hdf5Writer` raises the error.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+")
+        self.error: OSError | None = None
+
+    def write(self, content: Any) -> int:  # noqa: ANN401 - any buffer
+        """Write all of a buffer, or note why not."""
+        rest = memoryview(content).cast("B")
+        size = len(rest)
+        try:
+            while self.error is None and len(rest):
+                rest = rest[super().write(rest) or 0 :]
+        except OSError as error:
+            self.error = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the size, or note why not."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
+
+    def check(self) -> None:
+        """Raise what the disk said, with the file's name."""
+        if self.error is not None:
+            raise OSError(self.error.errno, self.error.strerror, str(self.name)) from None
+
+
+class Hdf5Writer:
+    """An HDF5 file in the making; every call raises `OSError` once the disk has refused a write."""
+
+    def __init__(self, file: h5py.File, disk: _Disk) -> None:
+        self._file, self._disk = file, disk
+
+    def put(self, name: str, array: NDArray[Any]) -> None:
+        """Write a whole array, checksummed, in chunks of at most `CHUNK_BYTES` (HDF5 ends at 4 GB).
+
+        An empty one has nothing to check.
+        """
+        chunks = None
+        if array.size:
+            rows = max(1, CHUNK_BYTES * len(array) // array.nbytes)
+            chunks = (min(rows, len(array)), *array.shape[1:])
+        self._file.create_dataset(name, data=array, chunks=chunks, fletcher32=array.size > 0)
+        self._disk.check()
+
+    def append(self, name: str, rows: NDArray[Any], chunk: int) -> None:
+        """Add rows, at least one, to an array of checksummed chunks of `chunk` rows."""
+        if name not in self._file:
+            shape = (None, *rows.shape[1:])
+            self._file.create_dataset(
+                name,
+                (0, *rows.shape[1:]),
+                rows.dtype,
+                maxshape=shape,
+                chunks=(chunk, *rows.shape[1:]),
+                fletcher32=True,
+            )
+        data = self._file[name]
+        data.resize(len(data) + len(rows), axis=0)
+        data[-len(rows) :] = rows
+        self._disk.check()
+
+    def text(self, name: str, value: str) -> None:
+        """Write a text attribute at fixed length.
+
+        A variable-length string lies in HDF5's global heap, which has no checksum: there a flipped
+        bit went unseen or sent the library into an endless loop.
+        """
+        self._file.attrs[name] = np.bytes_(value.encode())
+
+    def number(self, name: str, value: float) -> None:
+        """Write a number as an attribute."""
+        self._file.attrs[name] = value
+
+
 @contextmanager
-def create_hdf5(path: Path, kind: str, version: int) -> Iterator[h5py.File]:
+def create_hdf5(path: Path, kind: str, version: int) -> Iterator[Hdf5Writer]:
     """Create an HDF5 file atomically; the attribute `complete` is written last.
 
     Args:
         path: final name.
         kind: what the file is, checked by `open_hdf5` (for example `prototypes`).
         version: of the layout; a reader refuses another one.
+
+    Raises:
+        OSError: the disk is full or refuses to be written; `path` keeps its former content.
     """
-    # A fixed libver: the same content gives the same bytes with every h5py.
-    with (
-        atomic_path(path) as temporary,
-        h5py.File(temporary, "w", libver=("v110", "v110"), track_order=False) as file,
-    ):
-        write_text(file, "kind", kind)
-        file.attrs["version"] = version
-        yield file
-        file.flush()
-        file.attrs["complete"] = True
+    with atomic_path(path) as temporary, _Disk(temporary) as disk:
+        try:
+            # A fixed libver: the same content gives the same bytes with every h5py.
+            with h5py.File(disk, "w", libver=("v110", "v110"), track_order=False) as file:
+                writer = Hdf5Writer(file, disk)
+                writer.text("kind", kind)
+                writer.number("version", version)
+                yield writer
+                file.flush()
+                file.attrs["complete"] = True
+        except Exception:
+            disk.check()  # what HDF5 says of data that it cannot read back is only the consequence
+            raise
+        disk.check()
 
 
 def open_hdf5(path: Path, kind: str, version: int, remedy: str) -> h5py.File:
@@ -104,15 +204,6 @@ def open_hdf5(path: Path, kind: str, version: int, remedy: str) -> h5py.File:
     return file
 
 
-def write_text(file: h5py.File, name: str, value: str) -> None:
-    """Write a text attribute at fixed length.
-
-    A variable-length string lies in HDF5's global heap, which has no checksum: there a flipped bit
-    went unseen or sent the library into an endless loop.
-    """
-    file.attrs[name] = np.bytes_(value.encode())
-
-
 def read_text(file: h5py.File, name: str) -> str:
     """Read a text attribute of fixed or variable length; absent, it is empty."""
     value = file.attrs.get(name, "")
@@ -134,9 +225,3 @@ def telling_damage(path: Path, remedy: str) -> Iterator[None]:
     except (OSError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise FsslibError(f"{path} is damaged ({reason}): {remedy}") from None
-
-
-def put_array(file: h5py.File, name: str, array: NDArray[Any]) -> None:
-    """Write a whole array as one checksummed chunk; an empty one has nothing to check."""
-    chunks = array.shape if array.size else None
-    file.create_dataset(name, data=array, chunks=chunks, fletcher32=array.size > 0)

@@ -10,15 +10,15 @@ from fsslib.data.manifest import save_manifest
 from fsslib.episode_files import save_episodes
 from fsslib.episodes import draw_episode_set
 from fsslib.info import describe_file
-from fsslib.storage import create_hdf5, write_text
+from fsslib.storage import create_hdf5
 from tests.helpers import one_line
 
 
 def test_hdf5_tells_kind_layout_attributes_and_shapes(tmp_path):
     path = tmp_path / "rows.h5"
     with create_hdf5(path, "rows", 3) as file:
-        write_text(file, "dense", "int8")
-        file["values"] = np.zeros((4, 2), np.float32)
+        file.text("dense", "int8")
+        file.put("values", np.zeros((4, 2), np.float32))
     assert describe_file(path) == [
         "rows: layout 3, complete",
         "dense: int8",

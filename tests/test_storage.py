@@ -1,5 +1,6 @@
 """Files that are whole or absent, and HDF5 files that say so."""
 
+import errno
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from fsslib import storage
 from fsslib.storage import (
     atomic_path,
     create_hdf5,
@@ -20,7 +22,6 @@ from fsslib.storage import (
     read_text,
     write_bytes,
     write_json,
-    write_text,
 )
 from tests.helpers import one_line
 
@@ -28,17 +29,18 @@ REMEDY = "run the stage 'x' again"
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+import numpy as np
 from fsslib.storage import create_hdf5
 with create_hdf5(Path(sys.argv[1]), "rows", 1) as file:
-    file["values"] = [1.0, 2.0]
-    file.flush()
+    file.put("values", np.arange(2.0))
+    file._file.flush()
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 def make(path, kind="rows", version=1):
     with create_hdf5(path, kind, version) as file:
-        file.create_dataset("values", data=np.arange(100.0), chunks=(100,), fletcher32=True)
+        file.put("values", np.arange(100.0))
     return path
 
 
@@ -179,7 +181,7 @@ def flipped_kind(path):
 
 def another_layout(path):
     with create_hdf5(path, "rows", 1) as file:
-        file["other"] = [1.0]
+        file.put("other", np.ones(1))
 
 
 @pytest.mark.parametrize(
@@ -218,9 +220,72 @@ def test_a_refused_file_is_closed_again(tmp_path):
 def test_text_is_kept_at_fixed_length_and_older_text_is_read(tmp_path):
     path = tmp_path / "a.h5"
     with create_hdf5(path, "rows", 1) as file:
-        write_text(file, "unit", "\u00b5m")
+        file.text("unit", "\u00b5m")
+    with h5py.File(path, "r+") as file:
         file.attrs["older"] = "variable"
     with open_hdf5(path, "rows", 1, REMEDY) as file:
         assert file.attrs.get_id("kind").dtype.kind == "S"
         found = [read_text(file, name) for name in ("kind", "unit", "older", "absent")]
     assert found == ["rows", "\u00b5m", "variable", ""]
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from fsslib.storage import create_hdf5
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+rows = np.ones((1000, 64))
+steps = 0
+try:
+    with create_hdf5(Path(sys.argv[1]), "rows", 1) as file:
+        for steps in range(100):
+            file.append("values", rows, 512)
+except OSError as error:
+    print(error.errno, error.filename, steps < 20)
+"""
+
+
+def test_a_disk_that_refuses_stops_the_writer_soon_with_one_error(tmp_path):
+    path = make(tmp_path / "a.h5")
+    root = Path(__file__).parents[1]
+    ended = subprocess.run(
+        [sys.executable, "-c", LIMITED, path], cwd=root, check=True, capture_output=True, text=True
+    )
+    assert ended.stdout == f"{errno.EFBIG} {tmp_path}/.a.h5.part True\n"
+    assert ended.stderr == ""
+    assert list(tmp_path.iterdir()) == [path]
+    assert read(path).sum() == 4950
+
+
+def test_a_write_that_fails_names_the_file(tmp_path):
+    def fill(path):
+        with atomic_path(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space") as caught:
+        fill(tmp_path / "a.txt")
+    assert caught.value.filename == str(tmp_path / "a.txt")
+
+
+def test_large_arrays_are_cut_into_chunks(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "CHUNK_BYTES", 240)
+    values = np.arange(100.0).reshape(50, 2)
+    with create_hdf5(tmp_path / "a.h5", "rows", 1) as file:
+        file.put("values", values)
+        file.put("wide", np.ones((3, 100)))
+        file.put("empty", np.ones((0, 4)))
+    with read_hdf5(tmp_path / "a.h5", "rows", 1, REMEDY) as file:
+        assert (file["values"].chunks, file["wide"].chunks) == ((15, 2), (1, 100))
+        assert np.array_equal(file["values"][:], values)
+        assert file["empty"].shape == (0, 4)
+
+
+def test_appended_rows_are_those_of_one_array(tmp_path):
+    parts = [np.arange(n * 3.0).reshape(n, 3) for n in (1, 7, 2)]
+    with create_hdf5(tmp_path / "a.h5", "rows", 1) as file:
+        for part in parts:
+            file.append("values", part, 4)
+    with read_hdf5(tmp_path / "a.h5", "rows", 1, REMEDY) as file:
+        assert np.array_equal(file["values"][:], np.concatenate(parts))
+        assert file["values"].fletcher32
