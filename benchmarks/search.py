@@ -5,9 +5,10 @@
 Shards are written once, as the stage `index` writes them, and stay in `--folder`: delete them
 afterwards (20 GB at that size). An image's embedding is a mixture of its regions', and these are
 directions with noise, so that images share content to any degree. Supports are images of the same
-kind that are not in the pool. Each part runs in a process of its own, so that its peak memory is
-its own. `cold` reads files that were dropped from the page cache, `batch` is one batch of episodes
-(`--batch` supports), `protocol` all `--supports`. The last line is one JSON object.
+kind, with ten regions, that are not in the pool. Each part runs in a process of its own, so that
+its peak memory is its own. `cold` reads files that were dropped from the page cache, `batch` is one
+batch of episodes (`--batch` supports), `protocol` all `--supports`. The last line is one JSON
+object.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Approximate search of the nearest images with faiss, for pools of a million (section 3.4).
 
 Imported only for `search: ivf`; faiss is an optional extra. The pool is cut into cells by K-Means
-and a support is compared with the images of its nearest cells alone. Building costs more than one
-exact search of a few thousand supports (docs/performance.md), so it pays for many of them.
+and a support is compared with the images of its nearest cells alone. Building costs as much as an
+exact search of 6000 supports (docs/performance.md), so it pays for more of them.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Exact search of the nearest images by cosine, chunk by chunk (section 3.4).
 
-Memory is bounded by a chunk: `ROWS` images and their cosines with `SUPPORTS` supports, 32 MB at
-1024 channels, whatever the size of the pool.
+Memory is bounded by a chunk, whatever the size of the pool: `ROWS` images, their cosines with
+`SUPPORTS` supports and the order of those, 200 MB at 1024 channels (docs/performance.md).
 """
 
 from collections.abc import Iterable, Iterator
