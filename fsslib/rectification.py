@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fsslib.regions import RegionIndex
+from fsslib.background import fuse_background
+from fsslib.regions import Regions, SearchIndex
 
-CHUNK = 64
-"""Supports treated at once: 64 x 10 000 image similarities, 64 x regions of one image. Fixed, so
-that results do not depend on the memory at hand."""
+CHUNK = 256
+"""Supports whose regions are gathered at once, 256 x regions of one image: 5 MB at five regions and
+1024 channels. A region's cosine does not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Rectification:
 
     global_background: Tensor | None = None
     w: float = 0.9
-    index: RegionIndex | None = None
+    index: SearchIndex | None = None
     top_n: int = 4
     beta: float = 0.2
 
@@ -57,22 +58,8 @@ class Rectification:
         return rectify_foreground(prototypes, embeddings, self.index, self.top_n, self.beta)
 
 
-def fuse_background(global_background: Tensor, current: Tensor, w: float) -> Tensor:
-    """Fuse the global and the current background prototype (eq. 7).
-
-    Args:
-        global_background: (C,) float32.
-        current: (..., C) float32, mean over an episode's supports.
-        w: weight of the global one, 0 to 1.
-
-    Returns:
-        (..., C) float32.
-    """
-    return w * global_background + (1 - w) * current
-
-
 def rectify_foreground(
-    prototypes: Tensor, support_embeddings: Tensor, index: RegionIndex, top_n: int, beta: float
+    prototypes: Tensor, support_embeddings: Tensor, index: SearchIndex, top_n: int, beta: float
 ) -> Tensor:
     """Pull each support's foreground prototype towards its most relevant mined regions (eq. 8, 9).
 
@@ -85,36 +72,31 @@ def rectify_foreground(
     Args:
         prototypes: (S, C) float32, one a support.
         support_embeddings: (S, C) float32, average of each support image's features.
-        index: of the pool, on the same device.
+        index: of the pool, for embeddings on their device.
         top_n: images, at least 1; fewer when the pool is smaller.
         beta: weight of the regions, 0 to 1.
 
     Returns:
         (S, C) float32.
     """
-    sizes = torch.bincount(index.owner, minlength=len(index.images))
-    usable = sizes.nonzero().flatten()
-    if beta == 0 or len(usable) == 0 or len(prototypes) == 0:
+    if beta == 0 or len(prototypes) == 0:
         return prototypes
-    first = torch.cumsum(sizes, 0) - sizes
-    images = F.normalize(index.images[usable], dim=1)
-    result = []
-    for start in range(0, len(prototypes), CHUNK):
-        rows = slice(start, start + CHUNK)
-        near = (F.normalize(support_embeddings[rows], dim=1) @ images.T).topk(
-            min(top_n, len(usable)), dim=1
-        )
-        chosen = usable[near.indices]
-        best = [
-            _nearest_region(
-                prototypes[rows], index.regions, first[chosen[:, i]], sizes[chosen[:, i]]
-            )
-            for i in range(chosen.shape[1])
-        ]
-        regions = torch.stack([region for region, _ in best], dim=1)
-        cosines = torch.stack([cosine for _, cosine in best], dim=1)
-        result.append(_mix(prototypes[rows], regions, cosines, beta))
-    return torch.cat(result)
+    rows = index.nearest_images(support_embeddings, top_n)
+    if rows.shape[1] == 0:
+        return prototypes
+    pairs = zip(prototypes.split(CHUNK), rows.split(CHUNK), strict=True)
+    return torch.cat([_rectify_chunk(part, index.regions_of(near), beta) for part, near in pairs])
+
+
+def _rectify_chunk(prototypes: Tensor, near: Regions, beta: float) -> Tensor:
+    """Eq. 8 and 9 for prototypes (S, C), given the regions of n images a support."""
+    best = [
+        _nearest_region(prototypes, near.embeddings, first, sizes)
+        for first, sizes in zip(near.first.T, near.sizes.T, strict=True)
+    ]
+    regions = torch.stack([region for region, _ in best], dim=1)
+    cosines = torch.stack([cosine for _, cosine in best], dim=1)
+    return _mix(prototypes, regions, cosines, beta)
 
 
 def _nearest_region(

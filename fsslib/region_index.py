@@ -1,4 +1,4 @@
-"""Building and keeping the region index: mined regions of every pool image (section 3.4)."""
+"""Building and writing the region index: mined regions of every pool image (section 3.4)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from scipy.ndimage import label as connected_components
 from torch import Tensor
 
 from fsslib.data.images import UInt8
-from fsslib.errors import FsslibError
 from fsslib.pooling import image_embedding, masked_average
-from fsslib.regions import RegionIndex
-from fsslib.shards import shard_files
-from fsslib.storage import create_hdf5, read_hdf5
+from fsslib.storage import create_hdf5
 
 KIND, VERSION = "regions", 1
 REMEDY = "run the stage 'index' again"
+
+REGION_ROWS = 16
+"""Regions a chunk of the file, 64 KB at 1024 channels. HDF5 reads and checks whole chunks."""
 
 Kind = Literal["label", "component"]
 
@@ -81,27 +81,8 @@ def write_regions(path: Path, images: Iterable[ImageRegions]) -> None:
     with create_hdf5(path, KIND, VERSION) as file:
         file.put("image_id", np.array([r.id.encode() for r in rows]))
         file.put("image", torch.stack([r.image for r in rows]).numpy())
-        file.put("region", torch.cat([r.regions for r in rows]).numpy())
+        # Small chunks: a search reads the regions of a few images.
+        file.put("region", torch.cat([r.regions for r in rows]).numpy(), REGION_ROWS)
         owner = np.repeat(np.arange(len(rows)), [len(r.labels) for r in rows])
         file.put("owner", owner.astype(np.int64))
         file.put("label", np.array([v for r in rows for v in r.labels], np.int64))
-
-
-def load_index(folder: Path) -> RegionIndex:
-    """Join the shards of an index.
-
-    Raises:
-        FsslibError: no shards, or a damaged, foreign or older one.
-    """
-    ids: list[str] = []
-    images, regions, owners = [], [], []
-    files = shard_files(folder, ".h5")
-    if not files:
-        raise FsslibError(f"{folder} holds no region index: {REMEDY}")
-    for path in files:
-        with read_hdf5(path, KIND, VERSION, REMEDY) as file:
-            owners.append(torch.from_numpy(file["owner"][:]) + len(ids))
-            ids += [raw.decode() for raw in file["image_id"][:]]
-            images.append(torch.from_numpy(file["image"][:]))
-            regions.append(torch.from_numpy(file["region"][:]))
-    return RegionIndex(tuple(ids), torch.cat(images), torch.cat(regions), torch.cat(owners))

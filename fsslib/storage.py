@@ -105,14 +105,18 @@ class Hdf5Writer:
     def __init__(self, file: h5py.File, disk: _Disk) -> None:
         self._file, self._disk = file, disk
 
-    def put(self, name: str, array: NDArray[Any]) -> None:
-        """Write a whole array, checksummed, in chunks of at most `CHUNK_BYTES` (HDF5 ends at 4 GB).
+    def put(self, name: str, array: NDArray[Any], rows: int | None = None) -> None:
+        """Write a whole array, checksummed unless it is empty.
 
-        An empty one has nothing to check.
+        Args:
+            name: of the dataset.
+            array: at least one-dimensional.
+            rows: of a chunk, which is what a reader reads at least; by default as many as
+                `CHUNK_BYTES` hold (a chunk of HDF5 ends at 4 GB).
         """
         chunks = None
         if array.size:
-            rows = max(1, CHUNK_BYTES * len(array) // array.nbytes)
+            rows = rows or max(1, CHUNK_BYTES * len(array) // array.nbytes)
             chunks = (min(rows, len(array)), *array.shape[1:])
         self._file.create_dataset(name, data=array, chunks=chunks, fletcher32=array.size > 0)
         self._disk.check()

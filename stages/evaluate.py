@@ -16,10 +16,11 @@ from fsslib.episodes import EpisodeSet
 from fsslib.errors import FsslibError
 from fsslib.evaluation import Evaluation, evaluate, manifest_readers, predict_episode
 from fsslib.rectification import Rectification
-from fsslib.region_index import load_index
+from fsslib.regions import SearchIndex
 from fsslib.report import fold_metrics
 from fsslib.resizing import readers_at
 from fsslib.storage import write_bytes, write_json
+from fsslib.stored_index import load_index
 from stages import paths
 from stages.common import Bar, FoldOption, command, make_app, say
 from stages.inputs import chosen_folds, open_manifest, read_params
@@ -37,8 +38,8 @@ EpisodesOption = Annotated[
 def main(fold: FoldOption = None, episodes: EpisodesOption = None) -> None:
     """Score every seed and number of shots of a fold in one run (eq. 5, 7, 8 and 9).
 
-    Reads w, beta, top_n, rectify_fg, rectify_bg, ema, precision and resize from params.yaml,
-    data/prepare/, data/episodes/, data/train/ and data/index/ of the fold. Writes
+    Reads w, beta, top_n, search, rectify_fg, rectify_bg, ema, precision and resize from
+    params.yaml, data/prepare/, data/episodes/, data/train/ and data/index/ of the fold. Writes
     results/folds/<fold>/metrics.json and episodes.png, and data/evaluate/<fold>/timing.json.
     Always the final encoder: no checkpoint is chosen by the scores of novel classes.
     """
@@ -55,7 +56,9 @@ def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
         raise FsslibError(f"{given} is of fold {drawn.fold}, not {fold}: give --fold {drawn.fold}")
     check_episodes(drawn, manifest)
     encode, trained, device = trained_encode(fold, params.ema, params.precision, runtime)
-    rectification = _rectification(fold, params, trained.background).to(device)
+    budget = memory_budget(runtime)
+    index = _index(fold, params, budget // 2) if params.rectify_fg else None
+    rectification = _rectification(params, trained.background, index).to(device)
     readers = manifest_readers(manifest)
     if params.resize is not None:
         readers = readers_at(*readers, params.resize)
@@ -68,7 +71,7 @@ def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
             drawn.episodes,
             drawn.novel,
             rectification,
-            memory_bytes=memory_budget(runtime),
+            memory_bytes=budget - (index.memory_bytes if index else 0),
             workers=runtime.workers,
             on_progress=lambda phase, done, total: bar.advance(1, phase),
         )
@@ -89,13 +92,25 @@ def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
     _report(fold, metrics, result, cold)
 
 
-def _rectification(fold: int, params: EvaluateParams, background: Tensor | None) -> Rectification:
+def _index(fold: int, params: EvaluateParams, memory_bytes: int) -> SearchIndex:
+    """The fold's region index, in memory when it fits."""
+    index = load_index(paths.region_index(fold), memory_bytes)
+    if params.search == "exact":
+        return index
+    from fsslib.ivf_search import ivf_index  # needs faiss, an optional extra
+
+    return ivf_index(index)
+
+
+def _rectification(
+    params: EvaluateParams, background: Tensor | None, index: SearchIndex | None
+) -> Rectification:
     if params.rectify_bg and background is None:
         raise FsslibError("rectify_bg: true, but the model has no global background: set m below 1")
     return Rectification(
         background if params.rectify_bg else None,
         params.w,
-        load_index(paths.region_index(fold)) if params.rectify_fg else None,
+        index,
         params.top_n,
         params.beta,
     )

@@ -210,6 +210,7 @@ class EvaluateParams(Section):
     w: Share
     beta: Share
     top_n: Count
+    search: Literal["exact", "ivf"]
     rectify_fg: bool
     rectify_bg: bool
     ema: bool

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fsslib.background import fuse_background
 from fsslib.data.batches import Batch
 from fsslib.encoder import Encoder, normalise
 from fsslib.encoding import Precision
 from fsslib.errors import FsslibError
-from fsslib.rectification import fuse_background
 from fsslib.training.losses import MiningHead, episode_prototypes, pixel_loss, score_map
 from fsslib.training.memory import BackgroundMemory, WeightAverage
 

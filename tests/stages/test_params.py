@@ -177,7 +177,7 @@ def test_missing_key_is_named(raw, path, key):
         ("runtime.memory_gb", float("nan")),
         # unknown choices
         ("backbone", "resnet152"), ("dataset", "voc"), ("precision", "float16"),
-        ("kmeans", "fast"), ("protocol", "Paper"), ("regions.kind", "labels"),
+        ("kmeans", "fast"), ("search", "faiss"), ("protocol", "Paper"), ("regions.kind", "labels"),
         ("feature_dtype", "float32"), ("training.background_share", 1.5),
         ("runtime.device", "gpu"), ("coco_folds", "random"),
     ],

@@ -1,0 +1,128 @@
+"""Reading the region index: into memory when it fits, else from its shards at each search."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from fsslib.errors import FsslibError
+from fsslib.region_index import KIND, REMEDY, VERSION
+from fsslib.regions import RegionIndex, Regions, SearchIndex
+from fsslib.search import rechunked
+from fsslib.shards import shard_files
+from fsslib.storage import read_hdf5
+
+
+def load_index(folder: Path, memory_bytes: int | None = None) -> SearchIndex:
+    """Open an index. What it answers does not depend on where it lies.
+
+    Args:
+        folder: of the shards.
+        memory_bytes: most that its embeddings may take in memory, None for no limit.
+
+    Returns:
+        A `RegionIndex` when they fit, else a `StoredIndex`.
+
+    Raises:
+        FsslibError: no shards, or a damaged, foreign or older one. Of a `StoredIndex` a search may
+            raise it, too.
+    """
+    stored = open_index(folder)
+    if memory_bytes is None or stored.embedding_bytes <= memory_bytes:
+        return stored.in_memory()
+    return stored
+
+
+def open_index(folder: Path) -> "StoredIndex":
+    """Read what is small of every shard: the number of regions of each image."""
+    files = shard_files(folder, ".h5")
+    if not files:
+        raise FsslibError(f"{folder} holds no region index: {REMEDY}")
+    sizes = []
+    for path in files:
+        with read_hdf5(path, KIND, VERSION, REMEDY) as file:
+            images, channels = file["image"].shape
+            sizes.append(torch.bincount(torch.from_numpy(file["owner"][:]), minlength=images))
+    return StoredIndex(tuple(files), tuple(map(len, sizes)), torch.cat(sizes), channels)
+
+
+@dataclass(frozen=True)
+class StoredIndex(SearchIndex):
+    """The pool's embeddings in HDF5 shards, of which a search holds one chunk at a time.
+
+    Attributes:
+        files: the shards in order.
+        lengths: number of images of each.
+        sizes: (N,) int64, number of regions of each image.
+        channels: C.
+    """
+
+    files: tuple[Path, ...]
+    lengths: tuple[int, ...]
+    sizes: Tensor
+    channels: int
+
+    @property
+    def embedding_bytes(self) -> int:
+        """Memory that all image and region embeddings would take as float32."""
+        return 4 * self.channels * (len(self.sizes) + int(self.sizes.sum()))
+
+    @cached_property
+    def usable(self) -> Tensor:
+        """See `SearchIndex`."""
+        return self.sizes.nonzero().flatten()
+
+    def image_chunks(self) -> Iterator[Tensor]:
+        """See `SearchIndex`."""
+        return rechunked(self._usable_parts())
+
+    def _usable_parts(self) -> Iterator[Tensor]:
+        for number, sizes in enumerate(self.sizes.split(self.lengths)):
+            with self._read(number) as file:
+                yield torch.from_numpy(file["image"][:])[sizes > 0]
+
+    def regions_of(self, rows: Tensor) -> Regions:
+        """See `SearchIndex`; each image is read once, on the device of `rows`."""
+        chosen, place = rows.cpu().unique(return_inverse=True)
+        sizes = self.sizes[chosen]
+        embeddings = torch.from_numpy(np.concatenate(list(self._regions(chosen))))
+        first = sizes.cumsum(0) - sizes
+        device = rows.device
+        return Regions(embeddings.to(device), first[place].to(device), sizes[place].to(device))
+
+    def _regions(self, chosen: Tensor) -> Iterator[np.ndarray]:
+        """Regions (r, C) of each of the images, which ascend."""
+        ends = self.sizes.cumsum(0)
+        last = torch.tensor(self.lengths).cumsum(0)
+        owner = torch.searchsorted(last, chosen, right=True)
+        for number in owner.unique().tolist():
+            before = int(ends[last[number - 1] - 1]) if number else 0
+            with self._read(number) as file:
+                for row in chosen[owner == number].tolist():
+                    end = int(ends[row]) - before
+                    yield file["region"][end - int(self.sizes[row]) : end]
+
+    def in_memory(self) -> RegionIndex:
+        """Read everything; the arrays are made once and filled, so the peak is their size."""
+        ids: list[str] = []
+        images = torch.empty(len(self.sizes), self.channels)
+        regions = torch.empty(int(self.sizes.sum()), self.channels)
+        owner = torch.arange(len(self.sizes)).repeat_interleave(self.sizes)
+        filled = 0
+        for number, length in enumerate(self.lengths):
+            with self._read(number) as file:
+                images[len(ids) : len(ids) + length] = torch.from_numpy(file["image"][:])
+                part = torch.from_numpy(file["region"][:])
+                ids += [raw.decode() for raw in file["image_id"][:]]
+            regions[filled : filled + len(part)] = part
+            filled += len(part)
+        return RegionIndex(tuple(ids), images, regions, owner)
+
+    def _read(self, number: int) -> AbstractContextManager[h5py.File]:
+        return read_hdf5(self.files[number], KIND, VERSION, REMEDY)
