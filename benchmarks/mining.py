@@ -6,8 +6,8 @@
 Speed is measured with `--backbone` and random weights, which cost the same as trained ones, in
 float32 and bfloat16; memory and agreement with the weights of the file. All ways are library calls
 of the stages, an image a thread. Ways that are compared take turns and medians count, since other
-processes may share the machine. Kept features are read from the disk, not from the page cache,
-unless a number's name says `warm`.
+processes may share the machine; ratios of CPU time (`_cpu`) suffer least from them. Kept features
+are read from the disk, not from the page cache, unless a number's name says `warm`.
 
 - `extract_efficiency`: images/s of extraction (decoding, encoding, pooling, int8, writing, fsync)
   over images/s of the bare encoder on decoded images.
@@ -135,15 +135,24 @@ def forget(folder: Path) -> None:
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def in_turn(repeats: int, ways: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median seconds of each way; the first round warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+Times = dict[str, float]
+
+
+def in_turn(repeats: int, ways: dict[str, Callable[[], object]]) -> tuple[Times, Times]:
+    """Median seconds of each way, by the clock and of CPU; the first round warms up."""
+    clock: dict[str, list[float]] = {name: [] for name in ways}
+    cpu: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats + 1):
         for name, way in ways.items():
-            started = time.perf_counter()
+            started, spent = time.perf_counter(), time.process_time()
             way()
-            seconds[name].append(time.perf_counter() - started)
-    return {name: float(np.median(values[1:])) for name, values in seconds.items()}
+            clock[name].append(time.perf_counter() - started)
+            cpu[name].append(time.process_time() - spent)
+    return _medians(clock), _medians(cpu)
+
+
+def _medians(values: dict[str, list[float]]) -> Times:
+    return {name: float(np.median(rounds[1:])) for name, rounds in values.items()}
 
 
 def extract_speed(args: argparse.Namespace, real: bool, precision: Precision) -> Json:
@@ -152,7 +161,7 @@ def extract_speed(args: argparse.Namespace, real: bool, precision: Precision) ->
     records = setting.records[: args.images]
     images = [read_image(setting.manifest.image_path(r)) for r in records]
     with tempfile.TemporaryDirectory() as folder:
-        seconds = in_turn(
+        seconds, cpu = in_turn(
             args.repeats,
             {
                 "bare": lambda: drain(map_ordered(setting.encode, images, args.workers)),
@@ -160,7 +169,11 @@ def extract_speed(args: argparse.Namespace, real: bool, precision: Precision) ->
             },
         )
     rates = {f"{name}_images_s": len(records) / value for name, value in seconds.items()}
-    return {**rates, "efficiency": seconds["bare"] / seconds["extract"]}
+    return {
+        **rates,
+        "efficiency": seconds["bare"] / seconds["extract"],
+        "efficiency_cpu": cpu["bare"] / cpu["extract"],
+    }
 
 
 def annotate_speed(args: argparse.Namespace, real: bool, precision: Precision) -> Json:
@@ -182,7 +195,7 @@ def annotate_speed(args: argparse.Namespace, real: bool, precision: Precision) -
             store = FeatureStore(kept)
             drain(store.features(store.ids()))
 
-        seconds = in_turn(
+        seconds, cpu = in_turn(
             args.repeats,
             {
                 "again": lambda: setting.annotate(masks, setting.encode_again(records)),
@@ -196,6 +209,7 @@ def annotate_speed(args: argparse.Namespace, real: bool, precision: Precision) -
         **result,
         "speedup": seconds["again"] / seconds["kept"],
         "speedup_warm": seconds["again"] / seconds["kept_warm"],
+        "speedup_cpu": cpu["again"] / cpu["kept"],
     }
 
 
@@ -328,8 +342,9 @@ def summary(args: argparse.Namespace, got: dict[str, Json]) -> Json:
     out: Json = {"cpu_threads": args.workers, "backbone": args.backbone}
     for step, key in (("extract", "efficiency"), ("annotate", "speedup")):
         for suffix in ("", "_bfloat16", "_resnet18"):
-            if step + suffix in got:
-                out[f"{step}_{key}{suffix}"] = got[step + suffix][key]
+            for clock in ("", "_cpu"):
+                if step + suffix in got:
+                    out[f"{step}_{key}{suffix}{clock}"] = got[step + suffix][key + clock]
     if "memory_few" in got and "memory_many" in got:
         out["memory_growth"] = got["memory_many"]["peak_mb"] / got["memory_few"]["peak_mb"] - 1
     if "agreement" in got:
