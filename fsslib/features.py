@@ -117,11 +117,17 @@ def quantise(rows: FloatRows, dtype: Dtype) -> tuple[Packed, FloatRows]:
     """
     if dtype == "float16":
         return rows.astype(np.float16, order="C"), np.ones(len(rows), np.float32)
-    scale = np.maximum(np.abs(rows).max(axis=1), 1e-12) / 127
-    steps = rows / scale[:, None]
-    # In place, and turned into rows here, an image a thread: HDF5 would do it under its one lock.
-    packed = np.rint(steps, out=steps).astype(np.int8)
-    return np.ascontiguousarray(packed), scale.astype(np.float32)
+    # Some channels at a time: buffers of rows' full size cost more to allocate than to fill.
+    channels = [slice(i, i + 32) for i in range(0, rows.shape[1], 32)]
+    largest = np.zeros(len(rows), np.float32)
+    for part in channels:
+        np.maximum(largest, np.abs(rows[:, part]).max(axis=1), out=largest)
+    scale = np.maximum(largest, 1e-12) / 127
+    packed = np.empty(rows.shape, np.int8)
+    for part in channels:
+        steps = rows[:, part] / scale[:, None]
+        packed[:, part] = np.rint(steps, out=steps)
+    return packed, scale.astype(np.float32)
 
 
 def write_shard(path: Path, images: Iterable[ImageFeature], dtype: Dtype | None) -> None:
