@@ -117,9 +117,18 @@ def quantise(rows: FloatRows, dtype: Dtype) -> tuple[Packed, FloatRows]:
     decides its resolution.
     """
     if dtype == "float16":
-        return rows.astype(np.float16), np.ones(len(rows), np.float32)
-    scale = np.maximum(np.abs(rows).max(axis=1), 1e-12) / 127
-    return np.rint(rows / scale[:, None]).astype(np.int8), scale.astype(np.float32)
+        return rows.astype(np.float16, order="C"), np.ones(len(rows), np.float32)
+    # Some channels at a time: buffers of rows' full size cost more to allocate than to fill.
+    channels = [slice(i, i + 32) for i in range(0, rows.shape[1], 32)]
+    largest = np.zeros(len(rows), np.float32)
+    for part in channels:
+        np.maximum(largest, np.abs(rows[:, part]).max(axis=1), out=largest)
+    scale = np.maximum(largest, 1e-12) / 127
+    packed = np.empty(rows.shape, np.int8)
+    for part in channels:
+        steps = rows[:, part] / scale[:, None]
+        packed[:, part] = np.rint(steps, out=steps)
+    return packed, scale.astype(np.float32)
 
 
 def write_shard(path: Path, images: Iterable[ImageFeature], dtype: Dtype | None) -> None:
@@ -202,5 +211,5 @@ def _read_feature(file: h5py.File, row: int) -> tuple[tuple[int, int], Tensor]:
     start = int(file["start"][row])
     packed = torch.from_numpy(file["feature"][start : start + h * w])
     scale = torch.from_numpy(file["scale"][start : start + h * w])
-    rows = packed.float() * scale.unsqueeze(1)
+    rows = packed.float().mul_(scale.unsqueeze(1))
     return (height, width), rows.T.reshape(-1, h, w)

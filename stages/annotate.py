@@ -25,8 +25,6 @@ from stages.inputs import chosen_folds, encoder_key, open_manifest, open_pool, r
 from stages.params import AnnotateParams, Params, stage_params
 from stages.sharded import Sharded, write_sharded
 
-MASKS_PER_FILE = 1000
-
 
 @shared_command
 def main(fold: FoldOption = None) -> None:
@@ -72,7 +70,7 @@ def _work(
     return Sharded(
         f"Annotating the pool of fold {fold}",
         pool,
-        MASKS_PER_FILE,
+        params.shard_images,
         ".zip",
         paths.pseudo_masks(fold),
         [
@@ -81,6 +79,7 @@ def _work(
             params.precision,
             params.dense_features,
             params.feature_dtype,
+            params.shard_images,
             [as_json(s) for s in params.unlabeled],
             file_digest(paths.clusters(fold)),
             file_digest(paths.MANIFEST),

@@ -17,7 +17,6 @@ from stages.params import IndexParams, Params, stage_params
 from stages.sharded import Sharded, write_sharded
 from stages.trained import trained_encode
 
-IMAGES_PER_FILE = 1000
 REGIONS_EACH = 5
 """Of an image, to guess the size on disk: 4.5 were found in VOC photographs at K = 5."""
 
@@ -26,8 +25,9 @@ REGIONS_EACH = 5
 def main(fold: FoldOption = None) -> None:
     """Embed every pool image and its pseudo-labelled regions by average pooling (section 3.4).
 
-    Reads ema, precision, regions and unlabeled from params.yaml, data/annotate/<fold>/ and
-    data/train/<fold>/. Writes data/index/<fold>/, a folder of HDF5 shards.
+    Reads ema, precision, regions, unlabeled and shard_images from params.yaml,
+    data/annotate/<fold>/ and data/train/<fold>/. Writes data/index/<fold>/, a folder of HDF5
+    shards.
     """
     everything = read_params()
     for number in chosen_folds(fold, everything):
@@ -61,7 +61,7 @@ def _work(
     return Sharded(
         f"Indexing the pool of fold {fold}",
         pool,
-        IMAGES_PER_FILE,
+        params.shard_images,
         ".h5",
         paths.region_index(fold),
         [

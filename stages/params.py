@@ -139,13 +139,18 @@ class EncoderParams(Section):
     seed: Seed
 
 
-class FeatureParams(EncoderParams):
+class ShardParams(Section):
+    """Keys of the stages that write a file for some images; what is whole survives a crash."""
+
+    shard_images: Count
+
+
+class FeatureParams(EncoderParams, ShardParams):
     """Keys of the stages that write and read kept features."""
 
     precision: Precision
     dense_features: bool
     feature_dtype: Literal["int8", "float16"]
-    shard_images: Count
 
 
 class ExtractParams(FeatureParams):
@@ -185,7 +190,7 @@ class TrainParams(EncoderParams, PoolParams):
     training: Training
 
 
-class IndexParams(PoolParams):
+class IndexParams(ShardParams, PoolParams):
     """Keys of `index`."""
 
     ema: bool

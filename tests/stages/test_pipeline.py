@@ -1,11 +1,8 @@
 """The contract of the pipeline, on a copy of the project with tiny scenes."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,25 +12,7 @@ from typer.testing import CliRunner
 
 from stages import extract
 from stages.closure import expected
-
-ROOT = Path(__file__).parents[2]
-TINY = {
-    "folds": [0, 1],
-    "seeds": [0, 1],
-    "episodes": 6,
-    "shots": [1, 2],
-    "min_pixels": 64,
-    "k": 2,
-    "scenes": {"train": 40, "val": 40, "size": 64, "seed": 0},
-}
-TINY_TRAINING = {
-    "iterations": 2,
-    "pairs": 1,
-    "pool_images": 2,
-    "crop": 48,
-    "min_pixels": 16,
-    "precision": "float32",
-}
+from tests.project import ROOT, Project
 
 
 def pipeline() -> dict:
@@ -54,68 +33,6 @@ def test_every_stage_runs_as_a_module_and_writes_into_its_own_folder():
         for out in [*body.get("outs", []), *body.get("metrics", [])]:
             path = next(iter(out)) if isinstance(out, dict) else out
             assert path.startswith((f"data/{stage}", "results/")), path
-
-
-class Project:
-    """A copy of the project in its own git repository."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        names = subprocess.run(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.splitlines()
-        for name in names:
-            if name.startswith(("tests/", "docs/", "results/", "dvc.lock")):
-                continue
-            if (ROOT / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, folder / name)
-        self.put(**TINY)
-        self.set_training(**TINY_TRAINING)
-        self.run("git", "init", "-q")
-        self.commit()
-
-    def commit(self) -> None:
-        self.run("git", "add", "-A")
-        self.run("git", "commit", "-q", "--allow-empty", "-m", "state")
-
-    def _edit(self, change) -> None:
-        yaml, path = YAML(), self.folder / "params.yaml"
-        content = yaml.load(path.read_text(encoding="utf-8"))
-        change(content)
-        with path.open("w", encoding="utf-8") as stream:
-            yaml.dump(content, stream)
-
-    def put(self, **values) -> None:
-        self._edit(lambda content: content.update(values))
-
-    def set_training(self, **values) -> None:
-        self._edit(lambda content: content["training"].update(values))
-
-    def run(self, *command: str) -> str:
-        binaries = Path(sys.executable).parent
-        environment = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}"}
-        for role in ("AUTHOR", "COMMITTER"):
-            environment |= {f"GIT_{role}_NAME": "t", f"GIT_{role}_EMAIL": "t@example.org"}
-        environment["OMP_NUM_THREADS"] = "1"
-        done = subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, env=environment, check=False
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout + done.stderr
-
-    def repro(self, *arguments: str) -> "set[str]":
-        """Run `dvc repro`; the names of the stages that ran or came from the run cache."""
-        text = self.run("dvc", "repro", *arguments)
-        names = re.findall(r"Running stage '([^']+)'|Stage '([^']+)' is cached", text)
-        return {(ran or cached).split("@")[0] for ran, cached in names}
-
-    def metrics(self) -> dict:
-        return json.loads((self.folder / "results/metrics.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
