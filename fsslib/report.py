@@ -9,7 +9,7 @@ from fsslib.metrics import Counts, Summary, summarise
 DIGITS = 3
 """Decimals of a percentage: a thousandth of a point is what the oracle tests hold us to."""
 
-COMMON = ("dataset", "folds_rule", "protocol", "ways", "precision", "resize")
+COMMON = ("dataset", "folds_rule", "protocol", "ways", "precision", "resize", "search")
 """What folds must have been evaluated with alike to be averaged."""
 
 

@@ -132,6 +132,7 @@ def _metrics(
         "ways": drawn.ways,
         "precision": params.precision,
         "resize": params.resize,
+        "search": params.search,
         "episode_list": episodes_hash(drawn)[:16],
         "images": result.images,
         "parameters": parameters,
