@@ -30,6 +30,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-import stages  # noqa: F401 - the process settings of the commands
 from fsslib.annotate import encode_png, pseudo_mask, write_masks
 from fsslib.clusters import cluster_prototypes
 from fsslib.data.images import read_image, read_mask
@@ -49,8 +49,9 @@ from fsslib.encoding import Encode, Precision, make_encode, map_ordered, one_thr
 from fsslib.features import Dtype, FeatureStore, ImageFeature, describe_image, write_shard
 from fsslib.pooling import masked_average
 from fsslib.prototypes import collect_prototypes, fold_prototypes
-from fsslib.shards import split_shards, write_shards
 from fsslib.weights import load_weights
+from stages.common import Bar  # with it come the process settings of the commands
+from stages.sharded import Sharded, write_sharded
 
 Json = dict[str, Any]
 Item = tuple[str, tuple[int, int], Tensor]
@@ -85,7 +86,7 @@ class Setting:
     ) -> None:
         one_thread_each()
         self.workers: int = args.workers
-        self.manifest: Manifest = load_dataset("pascal", args.root)
+        self.manifest: Manifest = load_dataset("pascal", args.root.resolve())
         self.records = sorted((*self.manifest.train, *self.manifest.val), key=lambda r: r.id)
         encoder = Encoder(REAL_BACKBONE if real else args.backbone)
         load_weights(encoder, args.weights if real else "random")
@@ -247,10 +248,14 @@ def extract_all(args: argparse.Namespace, count: int) -> Json:
     """The whole of `extract` over `count` images, for its peak memory."""
     setting = Setting(args)
     records = setting.records[:count]
-    with tempfile.TemporaryDirectory() as folder:
-        shards = split_shards(records, args.shard_images)
-        scratch, out = Path(folder) / "scratch", Path(folder) / "extract"
-        write_shards(shards, scratch, out, ".h5", setting.extract)
+    work = Sharded("Extraction", records, args.shard_images, ".h5", Path("out"), ["extract"], 0, "")
+
+    def write(path: Path, items: Sequence[ImageRecord], bar: Bar) -> None:
+        described = map_ordered(setting.describe, items, args.workers)
+        write_shard(path, bar.count(described), "int8")
+
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        write_sharded(work, write)
     return {"images": len(records)}
 
 
