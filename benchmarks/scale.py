@@ -30,6 +30,8 @@ from fsslib.encoding import Precision, make_encode, map_ordered, one_thread_each
 
 POOLS = {"pascal": (10_582, 375, 500), "coco": (82_081, 480, 640), "million": (1_000_000, 480, 640)}
 """Images, and a usual height and width in px."""
+SHARD = 256
+"""Images a file, `shard_images`."""
 VALUES, REGIONS = 3, 5
 """Mask values and mined regions of an image."""
 
@@ -39,7 +41,7 @@ Json = dict[str, Any]
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=12, help="encoded to measure a rate")
-    parser.add_argument("--containers", type=int, default=1000, help="files of 1000 images each")
+    parser.add_argument("--containers", type=int, default=3907, help="files of 256 images each")
     parser.add_argument("--backbones", nargs="*", default=["resnet18", "resnet50", "resnet101"])
     return parser.parse_args()
 
@@ -75,18 +77,18 @@ def rate(backbone: str, precision: Precision, count: int) -> float:
 
 
 def pseudo_masks(folder: Path, containers: int) -> Json:
-    """Seconds to write, open and read tiny masks of `containers` x 1000 images."""
+    """Seconds to write, open and read tiny masks of `containers` files."""
     png = encode_png(np.zeros((8, 8), np.uint8))
 
     def write() -> None:
         for number in range(containers):
-            names = (f"{number * 1000 + i:012d}" for i in range(1000))
+            names = (f"{number * SHARD + i:012d}" for i in range(SHARD))
             write_masks(folder / f"{number:05d}.zip", ((name, png) for name in names))
 
     written = timed(write)
     opened: list[PseudoMasks] = []
     seconds = timed(lambda: opened.append(PseudoMasks(folder)))
-    chosen = np.random.default_rng(0).integers(0, containers * 1000, 1000)
+    chosen = np.random.default_rng(0).integers(0, containers * SHARD, 1000)
     reads = timed(lambda: [opened[0].read(f"{i:012d}") for i in chosen])
     return {
         "write_seconds": round(written, 1),
@@ -142,7 +144,7 @@ def main() -> None:
         print(f"{backbone:10s} images a second {rates}, hours of one pass {hours}")
     with tempfile.TemporaryDirectory() as folder:
         out["pseudo_masks"] = pseudo_masks(Path(folder), args.containers)
-        print(f"pseudo-masks of {args.containers} 000 images: {out['pseudo_masks']}")
+        print(f"pseudo-masks in {args.containers} files: {out['pseudo_masks']}")
     with tempfile.TemporaryDirectory() as folder:
         out["dvc"] = dvc(Path(folder), args.containers)
         print(f"dvc on {args.containers} files: {out['dvc']}")

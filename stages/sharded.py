@@ -8,8 +8,9 @@ from typing import Generic, TypeVar
 from fsslib.disk import folder_bytes, require_space
 from fsslib.ranks import read_ranks
 from fsslib.shards import scratch_key, split_shards, write_shards
-from stages import paths, trim_heap
+from stages import paths
 from stages.common import Bar, say
+from stages.heap import trim_heap
 
 T = TypeVar("T")
 
