@@ -111,14 +111,21 @@ def _residual(block: BasicBlock | Bottleneck, x: Tensor) -> Tensor:
 
 
 def _remove_stride(layer: nn.Module) -> None:
-    """Make layer3 keep the resolution: stride 1, 3x3 dilation 1 in the first block, 2 after it."""
-    blocks = cast(nn.Sequential, layer)
-    for number, block in enumerate(blocks):
-        for module in block.modules():
-            if isinstance(module, nn.Conv2d):
-                module.stride = (1, 1)
-                if module.kernel_size == (3, 3) and number > 0:
-                    module.dilation = module.padding = (2, 2)
+    """Make layer3 keep the resolution, with every filter on the taps that it was trained on.
+
+    The strided 3x3 convolution loses its stride; all 3x3 convolutions after it are dilated by 2. At
+    every other location the features are then those of the strided network. In ResNet-18 and -34
+    the second convolution of the first block is already one that comes after it.
+    """
+    after = False
+    for module in layer.modules():
+        if not isinstance(module, nn.Conv2d):
+            continue
+        if module.kernel_size == (3, 3):
+            if after:
+                module.dilation = module.padding = (2, 2)
+            after = after or module.stride == (2, 2)
+        module.stride = (1, 1)
 
 
 def _deepen_stem(net: nn.Module) -> None:

@@ -42,6 +42,8 @@ def torchvision_net(backbone):
     first, *others = net.layer3
     (first.conv2 if bottleneck else first.conv1).stride = (1, 1)
     first.downsample[0].stride = (1, 1)
+    if not bottleneck:
+        first.conv2.dilation = first.conv2.padding = (2, 2)
     for block in others:
         for conv in [block.conv2] if bottleneck else [block.conv1, block.conv2]:
             conv.dilation = conv.padding = (2, 2)
@@ -72,6 +74,22 @@ def pair(backbone):
     assert set(encoder.state_dict()) == set(state)
     net.load_state_dict(encoder.state_dict(), strict=False)
     return encoder.double(), reference.double().eval()
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet34", "resnet50"])
+@pytest.mark.parametrize("size", [(64, 96), (57, 83)])
+def test_every_other_location_is_that_of_the_network_as_it_was_trained(backbone, size):
+    encoder = Encoder(backbone)
+    randomise_norms(encoder)
+    net = getattr(torchvision.models, backbone)()
+    net.load_state_dict(encoder.state_dict(), strict=False)
+    net.layer3[-1].relu = AllButLast(3 if isinstance(net.layer3[0], Bottleneck) else 2)
+    parts = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3")
+    strided = nn.Sequential(*[getattr(net, name) for name in parts]).double().eval()
+    images = torch.randn(1, 3, *size, dtype=torch.float64)
+    with torch.no_grad():
+        ours, theirs = encoder.double()(images), strided(images)
+    assert torch.allclose(ours[..., ::2, ::2], theirs, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet34", "resnet50", "resnet50s"])
