@@ -1,0 +1,215 @@
+"""One training step measured: ours against the released baseline's arithmetic.
+
+    python -m benchmarks.training
+
+The baseline's step (PANet's, which the paper's authors released): plain layers with batch norm in
+`eval`, features of supports upsampled to image size for masked average pooling, one pair after the
+other. Ours: batch norm folded, pooling at feature size, all pairs at once. Same weights, images and
+masks, no mining branch. Each way runs in a process of its own, so that its peak memory is its own.
+The last line is one JSON object of the smallest ratios over all sizes and pairs.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.resnet import Bottleneck
+
+import stages  # noqa: F401 - the process settings of the commands
+from fsslib.data.batches import Batch
+from fsslib.encoder import Encoder, normalise
+from fsslib.training.trainer import Trainer, TrainSettings
+
+Json = dict[str, Any]
+SIGMA, LR, MOMENTUM, DECAY = 20.0, 1e-3, 0.9, 5e-4
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[321, 473], help="crops, px")
+    parser.add_argument("--pairs", type=int, nargs="*", default=[2, 4])
+    parser.add_argument("--steps", type=int, default=2, help="timed, after one to warm up")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--way", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def make_batch(pairs: int, size: int, generator: torch.Generator) -> Batch:
+    """Noise images with a rectangle as the object, ignored along the lower border."""
+
+    def images() -> Tensor:
+        low = torch.rand(pairs, 3, 8, 8, generator=generator) * 255
+        return F.interpolate(low, (size, size), mode="bilinear").to(torch.uint8)
+
+    def masks() -> Tensor:
+        mask = torch.zeros(pairs, size, size, dtype=torch.uint8)
+        for one in mask:
+            top, left = torch.randint(size // 4, (2,), generator=generator).tolist()
+            one[top : top + size // 2, left : left + size // 2] = 1
+            one[-3:] = 255
+        return mask
+
+    return {
+        "support_images": images()[:, None],
+        "support_masks": masks()[:, None],
+        "query_images": images(),
+        "query_masks": masks(),
+    }
+
+
+class Plain(nn.Module):
+    """The encoder layer by layer, as torchvision runs it."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, images: Tensor) -> Tensor:
+        """As `Encoder.forward`."""
+        e = self.encoder
+        x = e.maxpool(F.relu(e.bn1(e.conv1(images))))
+        *blocks, last = [*e.layer1, *e.layer2, *e.layer3]
+        for block in blocks:
+            x = F.relu(self.residual(block, x))
+        return self.residual(last, x)
+
+    @staticmethod
+    def residual(block: nn.Module, x: Tensor) -> Tensor:
+        """A block of torchvision up to its last ReLU."""
+        out = F.relu(block.bn1(block.conv1(x)))
+        out = block.bn2(block.conv2(out))
+        if isinstance(block, Bottleneck):
+            out = block.bn3(block.conv3(F.relu(out)))
+        return out + (x if block.downsample is None else block.downsample(x))
+
+
+def pooled(feature: Tensor, where: Tensor) -> Tensor:
+    """Masked average of (1, C, h, w) at the size of the mask (H, W)."""
+    full = F.interpolate(feature, where.shape, mode="bilinear", align_corners=True)
+    return (full * where).sum((2, 3)) / (where.sum() + 1e-5)
+
+
+def baseline_loss(encoder: Plain, batch: Batch) -> Tensor:
+    """Loss of eq. 4, one pair after the other."""
+    losses = []
+    size = batch["query_masks"].shape[1:]
+    for i in range(len(batch["query_images"])):
+        support = encoder(normalise(batch["support_images"][i]))
+        query = encoder(normalise(batch["query_images"][i : i + 1]))
+        mask, target = batch["support_masks"][i, 0], batch["query_masks"][i : i + 1].long()
+        prototypes = [pooled(support, (mask == value).float()) for value in (0, 1)]
+        scores = [SIGMA * F.cosine_similarity(query, p[..., None, None], dim=1) for p in prototypes]
+        full = F.interpolate(torch.stack(scores, 1), size, mode="bilinear", align_corners=True)
+        losses.append(F.cross_entropy(full, target, ignore_index=255))
+    return torch.stack(losses).mean()
+
+
+def baseline_steps(args: argparse.Namespace, batch: Batch, encoder: Encoder) -> Json:
+    """Loss of the first step and mean seconds of the others."""
+    plain = Plain(encoder)
+    plain.train()
+    for module in plain.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+    parameters = [p for p in plain.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(parameters, LR, MOMENTUM, weight_decay=DECAY)
+
+    def step() -> float:
+        loss = baseline_loss(plain, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return timed(step, args.steps)
+
+
+def our_steps(args: argparse.Namespace, batch: Batch, encoder: Encoder, precision: str) -> Json:
+    """The same with `Trainer.step`."""
+    settings = TrainSettings(
+        iterations=1000,
+        lr=LR,
+        head_lr=LR,
+        momentum=MOMENTUM,
+        weight_decay=DECAY,
+        ema_decay=0.99,
+        m=0.999,
+        background_share=0.0,
+        sigma=SIGMA,
+        pseudo_weight=1.0,
+        precision=precision,  # type: ignore[arg-type]
+        seed=0,
+    )
+    trainer = Trainer(encoder, None, settings, torch.device("cpu"))
+    return timed(lambda: trainer.step(batch)["episode"], args.steps)
+
+
+def timed(step: Any, steps: int) -> Json:  # noqa: ANN401 - any function that returns a loss
+    loss = step()
+    started = time.perf_counter()
+    for _ in range(steps):
+        step()
+    seconds = (time.perf_counter() - started) / steps
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"loss": loss, "seconds": seconds, "peak_mb": peak}
+
+
+def run_way(args: argparse.Namespace) -> Json:
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    encoder = Encoder(args.backbone)
+    batch = make_batch(args.pairs[0], args.sizes[0], torch.Generator().manual_seed(1))
+    if args.way == "baseline":
+        return baseline_steps(args, batch, encoder)
+    return our_steps(args, batch, encoder, args.way)
+
+
+def measure(args: argparse.Namespace, way: str, size: int, pairs: int) -> Json:
+    command = [
+        *(sys.executable, "-m", "benchmarks.training", "--way", way, "--backbone", args.backbone),
+        *("--sizes", str(size), "--pairs", str(pairs), "--steps", str(args.steps)),
+        *("--threads", str(args.threads)),
+    ]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    result: Json = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def main() -> None:
+    args = parse()
+    if args.way:
+        print(json.dumps(run_way(args)))
+        return
+    rows = []
+    for size in args.sizes:
+        for pairs in args.pairs:
+            got = {w: measure(args, w, size, pairs) for w in ("baseline", "float32", "bfloat16")}
+            naive = got["baseline"]
+            rows.append(
+                {
+                    "speedup_float32": naive["seconds"] / got["float32"]["seconds"],
+                    "speedup_bfloat16": naive["seconds"] / got["bfloat16"]["seconds"],
+                    "peak_ratio": naive["peak_mb"] / got["float32"]["peak_mb"],
+                    "peak_ratio_bfloat16": naive["peak_mb"] / got["bfloat16"]["peak_mb"],
+                }
+            )
+            gap = abs(got["float32"]["loss"] / naive["loss"] - 1)
+            shown = "  ".join(
+                f"{w} {r['seconds']:.2f} s {r['peak_mb']:.0f} MB" for w, r in got.items()
+            )
+            print(f"{size} px, {pairs} pairs: {shown}, relative loss gap {gap:.1e}", flush=True)
+            rows[-1]["loss_gap"] = gap
+    out = {key: round(min(row[key] for row in rows), 2) for key in rows[0] if key != "loss_gap"}
+    print(json.dumps({**out, "loss_gap": max(row["loss_gap"] for row in rows)}))
+
+
+if __name__ == "__main__":
+    main()
