@@ -12,13 +12,9 @@ layout, which leaves the arithmetic alone to differ. The last line is one JSON o
 
 import argparse
 import json
-import resource
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 import stages  # noqa: F401 - the process settings of the commands
+from benchmarks.parts import Json, named_parts, run_part, start_part, timed
 from fsslib.data.manifest import Manifest
 from fsslib.data.scan import load_dataset
 from fsslib.encoder import Encoder, normalise
@@ -38,7 +35,6 @@ from fsslib.report import fold_metrics
 from fsslib.weights import load_weights
 from tests.oracles import naive_episode
 
-Json = dict[str, Any]
 GB = 1 << 30
 
 
@@ -163,12 +159,6 @@ def part_bfloat16(args: argparse.Namespace) -> Json:
     return part_protocol(args, precision="bfloat16")
 
 
-def timed(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
 def part_naive(args: argparse.Namespace, plain: bool = True) -> Json:
     """Seconds an episode when everything is encoded again, by number of shots."""
     setting = Setting(args)
@@ -272,14 +262,12 @@ def part_rectification(args: argparse.Namespace) -> Json:
     return {"supports": len(supports), "rectify_seconds": alone, "seconds": whole["seconds"]}
 
 
-PARTS = {name[5:]: function for name, function in list(globals().items()) if name[:5] == "part_"}
+PARTS = named_parts(globals())
 
 
 def measure(name: str) -> Json:
     """Run one part in a process of its own; its peak memory comes with its result."""
-    command = [sys.executable, "-m", "benchmarks.evaluation", *sys.argv[1:], "--part", name]
-    run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    result: Json = json.loads(run.stdout.splitlines()[-1])
+    result = start_part("benchmarks.evaluation", name)
     print(f"{name:16s} {result['peak_mb']:6.0f} MB  {_short(result)}", flush=True)
     return result
 
@@ -297,8 +285,7 @@ def scaled(args: argparse.Namespace, naive: Json) -> float:
 def main() -> None:
     args = parse()
     if args.part:
-        result = PARTS[args.part](args)
-        result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        result = run_part(PARTS[args.part], args)
         print(json.dumps(result))
         return
     got = {name: measure(name) for name in PARTS if name not in args.skip}

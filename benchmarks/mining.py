@@ -23,14 +23,12 @@ Each part runs in a process of its own. The last line is one JSON object.
 import argparse
 import json
 import os
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import chdir
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +37,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from benchmarks.parts import Json, Part, named_parts, run_part, start_part
 from fsslib.annotate import encode_png, pseudo_mask, write_masks
 from fsslib.clusters import cluster_prototypes
 from fsslib.data.images import read_image, read_mask
@@ -53,7 +52,6 @@ from fsslib.weights import load_weights
 from stages.common import Bar  # with it come the process settings of the commands
 from stages.sharded import Sharded, write_sharded
 
-Json = dict[str, Any]
 Item = tuple[str, tuple[int, int], Tensor]
 REAL_BACKBONE = "resnet18"
 DTYPES: tuple[Dtype, ...] = ("int8", "float16")
@@ -214,36 +212,6 @@ def annotate_speed(args: argparse.Namespace, real: bool, precision: Precision) -
     }
 
 
-def part_extract(args: argparse.Namespace) -> Json:
-    """Extraction in float32, the default."""
-    return extract_speed(args, real=False, precision="float32")
-
-
-def part_extract_bfloat16(args: argparse.Namespace) -> Json:
-    """Extraction where the encoder is quick and all else weighs more."""
-    return extract_speed(args, real=False, precision="bfloat16")
-
-
-def part_extract_resnet18(args: argparse.Namespace) -> Json:
-    """Extraction with the weights of the file."""
-    return extract_speed(args, real=True, precision="float32")
-
-
-def part_annotate(args: argparse.Namespace) -> Json:
-    """Annotation, encoding in float32."""
-    return annotate_speed(args, real=False, precision="float32")
-
-
-def part_annotate_bfloat16(args: argparse.Namespace) -> Json:
-    """Annotation, encoding in bfloat16."""
-    return annotate_speed(args, real=False, precision="bfloat16")
-
-
-def part_annotate_resnet18(args: argparse.Namespace) -> Json:
-    """Annotation with the weights of the file."""
-    return annotate_speed(args, real=True, precision="float32")
-
-
 def extract_all(args: argparse.Namespace, count: int) -> Json:
     """The whole of `extract` over `count` images, for its peak memory."""
     setting = Setting(args)
@@ -324,14 +292,23 @@ def compare(
     return {"agreement": same / pixels, "worst_image": worst, "prototype_cosine": cosine}
 
 
-PARTS = {name[5:]: function for name, function in list(globals().items()) if name[:5] == "part_"}
+SPEEDS: dict[str, tuple[bool, Precision]] = {
+    "": (False, "float32"),
+    "_bfloat16": (False, "bfloat16"),
+    "_resnet18": (True, "float32"),
+}
+"""Ways to measure speed: whether with the file's weights, and the encoder's precision."""
+
+PARTS: dict[str, Part] = {
+    step + suffix: partial(speed, real=real, precision=precision)
+    for step, speed in (("extract", extract_speed), ("annotate", annotate_speed))
+    for suffix, (real, precision) in SPEEDS.items()
+} | named_parts(globals())
 
 
 def measure(name: str) -> Json:
     """Run one part in a process of its own; its peak memory comes with its result."""
-    command = [sys.executable, "-m", "benchmarks.mining", *sys.argv[1:], "--part", name]
-    run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    result: Json = json.loads(run.stdout.splitlines()[-1])
+    result = start_part("benchmarks.mining", name)
     print(f"{name:18s} {result['peak_mb']:6.0f} MB  {json.dumps(rounded(result))}", flush=True)
     return result
 
@@ -346,7 +323,7 @@ def summary(args: argparse.Namespace, got: dict[str, Json]) -> Json:
     """The targets of the project; what was skipped is left out."""
     out: Json = {"cpu_threads": args.workers, "backbone": args.backbone}
     for step, key in (("extract", "efficiency"), ("annotate", "speedup")):
-        for suffix in ("", "_bfloat16", "_resnet18"):
+        for suffix in SPEEDS:
             for clock in ("", "_cpu"):
                 if step + suffix in got:
                     out[f"{step}_{key}{suffix}{clock}"] = got[step + suffix][key + clock]
@@ -362,8 +339,7 @@ def summary(args: argparse.Namespace, got: dict[str, Json]) -> Json:
 def main() -> None:
     args = parse()
     if args.part:
-        result = PARTS[args.part](args)
-        result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        result = run_part(PARTS[args.part], args)
         print(json.dumps(result))
         return
     got = {name: measure(name) for name in PARTS if name not in args.skip}

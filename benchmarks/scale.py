@@ -14,15 +14,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 import stages  # noqa: F401 - the process settings of the commands
+from benchmarks.parts import Json, timed
 from fsslib import annotate, features, region_index
 from fsslib.annotate import PseudoMasks, encode_png, write_masks
 from fsslib.encoder import STRIDE, Encoder, feature_channels
@@ -35,8 +33,6 @@ SHARD = 256
 VALUES, REGIONS = 3, 5
 """Mask values and mined regions of an image."""
 
-Json = dict[str, Any]
-
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -44,12 +40,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--containers", type=int, default=3907, help="files of 256 images each")
     parser.add_argument("--backbones", nargs="*", default=["resnet18", "resnet50", "resnet101"])
     return parser.parse_args()
-
-
-def timed(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
 
 
 def sizes(pool: str, backbone: str) -> Json:

@@ -14,12 +14,8 @@ object.
 import argparse
 import json
 import os
-import resource
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +24,7 @@ import torch
 from torch import Tensor
 
 import stages  # noqa: F401 - the process settings of the commands
+from benchmarks.parts import Json, named_parts, run_part, start_part, timed
 from fsslib.ivf_search import ivf_index
 from fsslib.rectification import rectify_foreground
 from fsslib.region_index import ImageRegions, write_regions
@@ -35,7 +32,6 @@ from fsslib.regions import SearchIndex
 from fsslib.shards import shard_files
 from fsslib.stored_index import open_index
 
-Json = dict[str, Any]
 GB = 1 << 30
 DIRECTIONS = 2000
 SHARD = 1000
@@ -97,12 +93,6 @@ def part_write(args: argparse.Namespace) -> Json:
             write_regions(path, drawn(args, number, images, args.regions * images // args.images))
     size = sum(path.stat().st_size for path in shard_files(args.folder, ".h5"))
     return {"seconds": time.perf_counter() - started, "gb": size / GB}
-
-
-def timed(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
 
 
 def measured(args: argparse.Namespace, index: SearchIndex, name: str) -> Json:
@@ -183,14 +173,12 @@ def part_ivf(args: argparse.Namespace) -> Json:
     return result
 
 
-PARTS = {name[5:]: function for name, function in list(globals().items()) if name[:5] == "part_"}
+PARTS = named_parts(globals())
 
 
 def measure(name: str) -> Json:
     """Run one part in a process of its own; its peak memory comes with its result."""
-    command = [sys.executable, "-m", "benchmarks.search", *sys.argv[1:], "--part", name]
-    run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    result: Json = json.loads(run.stdout.splitlines()[-1])
+    result = start_part("benchmarks.search", name)
     print(f"{name:9s} {json.dumps(result)}", flush=True)
     return result
 
@@ -213,8 +201,7 @@ def main() -> None:
     args.folder.mkdir(parents=True, exist_ok=True)
     if args.part:
         torch.set_num_threads(args.threads)
-        result = PARTS[args.part](args)
-        result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        result = run_part(PARTS[args.part], args)
         print(json.dumps(rounded(result)))
         return
     out: Json = {"images": args.images, "regions": args.regions, "channels": args.channels}
