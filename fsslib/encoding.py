@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fsslib.data.images import UInt8
+from fsslib.data.scaling import scale_photograph
 from fsslib.encoder import Encoder, normalise
 from fsslib.errors import FsslibError
 
@@ -42,13 +43,24 @@ def choose_device(name: str, local: int = 0) -> torch.device:
     return torch.device("cuda", local)
 
 
-def make_encode(encoder: Encoder, device: torch.device, precision: Precision) -> Encode:
-    """Return a function from a photograph, (H, W, 3) uint8, to its feature, (C, h, w) float32."""
+def make_encode(
+    encoder: Encoder, device: torch.device, precision: Precision, long_side: int | None = None
+) -> Encode:
+    """Return a function from a photograph, (H, W, 3) uint8, to its feature, (C, h, w) float32.
+
+    Args:
+        encoder: moved to the device, in `eval` mode.
+        device: to compute on.
+        precision: of the forward pass.
+        long_side: px that photographs are scaled to first (`scale_photograph`), None for as they
+            are. Pooling and scoring carry masks of any size to the features' grid.
+    """
     encoder = encoder.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     def encode(image: UInt8) -> Tensor:
-        pixels = torch.tensor(image, device=device).permute(2, 0, 1).unsqueeze(0)
-        batch = normalise(pixels).contiguous(memory_format=torch.channels_last)
+        pixels = torch.tensor(scale_photograph(image, long_side), device=device)
+        batch = normalise(pixels.permute(2, 0, 1).unsqueeze(0))
+        batch = batch.contiguous(memory_format=torch.channels_last)
         with (
             torch.inference_mode(),
             torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"),

@@ -11,7 +11,7 @@ from fsslib.episodes import PROTOCOLS, Episode, EpisodeSet
 from fsslib.errors import FsslibError
 from fsslib.storage import read_json, write_bytes
 
-KIND, VERSION = "fsslib-episodes", 1
+KIND, VERSION = "fsslib-episodes", 2
 REMEDY = "run the stage 'episodes' again, or give the file as it was written"
 
 
@@ -33,6 +33,7 @@ def _to_json(episodes: EpisodeSet) -> dict[str, Any]:
         "seeds": list(episodes.seeds),
         "count": episodes.count,
         "min_pixels": episodes.min_pixels,
+        "min_images": episodes.min_images,
         "lists": lists,
     }
 
@@ -103,6 +104,7 @@ def _from_json(raw: dict[str, Any]) -> EpisodeSet:
         seeds=tuple(int(s) for s in raw["seeds"]),
         count=int(raw["count"]),
         min_pixels=int(raw["min_pixels"]),
+        min_images=int(raw["min_images"]),
         episodes=tuple(episodes),
     )
 

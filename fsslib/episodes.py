@@ -70,6 +70,7 @@ class EpisodeSet:
         seeds: one list each.
         count: episodes a list.
         min_pixels: least size of the class in query and supports, in px.
+        min_images: images of that size without which a class is not drawn.
         episodes: ordered by shots, seed, index.
     """
 
@@ -82,6 +83,7 @@ class EpisodeSet:
     seeds: tuple[int, ...]
     count: int
     min_pixels: int
+    min_images: int
     episodes: tuple[Episode, ...]
 
 
@@ -103,6 +105,7 @@ def draw_episodes(
     min_pixels: int | None = None,
     protocol: str = "paper",
     names: Mapping[int, str] | None = None,
+    min_images: int = 1,
 ) -> tuple[Episode, ...]:
     """Draw `count` episodes for each seed, ordered by seed and index.
 
@@ -111,7 +114,8 @@ def draw_episodes(
 
     Args:
         records: images to draw from, in any order; usually the val split.
-        novel: class ids to draw; a class with fewer than `shots * ways + 1` images is never drawn.
+        novel: class ids to draw; a class with fewer than `shots * ways + 1` or `min_images` images
+            is never drawn.
         seeds: non-negative.
         count: episodes a seed.
         shots: supports a way.
@@ -120,6 +124,8 @@ def draw_episodes(
         min_pixels: least size of the class in query and supports; `MIN_PIXELS` by default.
         protocol: one of `PROTOCOLS`.
         names: of the classes, for messages.
+        min_images: that a class needs to be drawn. A class of three photographs is three
+            photographs' luck, and weighs as much in the mean as one of a hundred.
 
     Raises:
         FsslibError: an unknown protocol, a number below 1, or too few images for any episode.
@@ -127,7 +133,13 @@ def draw_episodes(
     if protocol not in PROTOCOLS:
         raise FsslibError(f"protocol: {protocol!r} is not one of {', '.join(PROTOCOLS)}")
     least = MIN_PIXELS[protocol] if min_pixels is None else min_pixels
-    numbers = {"episodes": count, "shots": shots, "ways": ways, "min_pixels": least}
+    numbers = {
+        "episodes": count,
+        "shots": shots,
+        "ways": ways,
+        "min_pixels": least,
+        "min_images": min_images,
+    }
     for word, value in numbers.items():
         if value < 1:
             raise FsslibError(f"{word}: {value} must be at least 1")
@@ -135,22 +147,28 @@ def draw_episodes(
         if seed < 0:
             raise FsslibError(f"seeds: {seed} must not be negative")
     images = class_images(records, novel, least)
-    drawable = {c: ids for c, ids in images.items() if len(ids) > shots * ways}
+    enough = max(shots * ways + 1, min_images)
+    drawable = {c: ids for c, ids in images.items() if len(ids) >= enough}
     if len(drawable) < ways:
-        _refuse(images, shots, ways, least, names or {})
+        _refuse(images, shots, ways, least, enough, names or {})
     draw = _draw_paper if protocol == "paper" else _draw_hsnet
     return tuple(e for seed in seeds for e in draw(drawable, seed, count, shots, ways))
 
 
 def _refuse(
-    images: Mapping[int, list[str]], shots: int, ways: int, least: int, names: Mapping[int, str]
+    images: Mapping[int, list[str]],
+    shots: int,
+    ways: int,
+    least: int,
+    enough: int,
+    names: Mapping[int, str],
 ) -> None:
     """Say how far the images are from one episode."""
     found = ", ".join(f"{names.get(c, c)} {len(ids)}" for c, ids in images.items())
     classes = "a novel class" if ways == 1 else f"each of {ways} novel classes (ways: {ways})"
     raise FsslibError(
-        f"shots: {shots} needs at least {shots * ways + 1} val images with {least} px or more of "
-        f"{classes}, found {found}: lower shots, ways or min_pixels, or add images"
+        f"shots: {shots} needs at least {enough} val images with {least} px or more of {classes}, "
+        f"found {found}: lower shots, ways, min_pixels or min_images, or add images"
     )
 
 
@@ -224,6 +242,7 @@ def draw_episode_set(
     ways: int = 1,
     min_pixels: int | None = None,
     protocol: str = "paper",
+    min_images: int | None = None,
 ) -> EpisodeSet:
     """Draw the lists of every seed and number of shots from the val split of one fold.
 
@@ -236,12 +255,22 @@ def draw_episode_set(
         ways: classes an episode.
         min_pixels: least size; `MIN_PIXELS` of the protocol by default.
         protocol: one of `PROTOCOLS`.
+        min_images: see `draw_episodes`; None for what each number of shots needs.
     """
     novel = manifest.novel(fold)
     episodes: list[Episode] = []
     for number in sorted(set(shots)):
         episodes += draw_episodes(
-            manifest.val, novel, seeds, count, number, ways, min_pixels, protocol, manifest.classes
+            manifest.val,
+            novel,
+            seeds,
+            count,
+            number,
+            ways,
+            min_pixels,
+            protocol,
+            manifest.classes,
+            min_images or 1,
         )
     return EpisodeSet(
         dataset=manifest.dataset,
@@ -253,6 +282,7 @@ def draw_episode_set(
         seeds=tuple(seeds),
         count=count,
         min_pixels=MIN_PIXELS[protocol] if min_pixels is None else min_pixels,
+        min_images=min_images or 1,
         episodes=tuple(episodes),
     )
 

@@ -18,6 +18,5 @@ def initial_encoder(params: EncoderParams) -> Encoder:
 def initial_encode(params: EncoderParams, precision: Precision, runtime: Runtime) -> Encode:
     """A function that encodes photographs with the initial weights."""
     one_thread_each()
-    return make_encode(
-        initial_encoder(params), choose_device(runtime.device, read_ranks().local), precision
-    )
+    device = choose_device(runtime.device, read_ranks().local)
+    return make_encode(initial_encoder(params), device, precision, params.long_side)

@@ -12,7 +12,7 @@ from stages.params import EpisodesParams, stage_params
 def main(fold: FoldOption = None) -> None:
     """Draw the evaluation episodes of the fold's novel classes and freeze them (section 4.1).
 
-    Reads shots, seeds, episodes, ways, protocol and min_pixels from params.yaml and
+    Reads shots, seeds, episodes, ways, protocol, min_pixels and min_images from params.yaml and
     data/prepare/. An episode is a function of its seed and number alone. Writes
     data/episodes/<fold>/episodes.json, readable and hashed.
     """
@@ -29,6 +29,7 @@ def main(fold: FoldOption = None) -> None:
             params.ways,
             params.min_pixels,
             params.protocol,
+            params.min_images,
         )
         save_episodes(drawn, paths.episodes(number))
         missing = [manifest.classes[c] for c in never_drawn(drawn.episodes, drawn.novel)]

@@ -38,8 +38,8 @@ EpisodesOption = Annotated[
 def main(fold: FoldOption = None, episodes: EpisodesOption = None) -> None:
     """Score every seed and number of shots of a fold in one run (eq. 5, 7, 8 and 9).
 
-    Reads w, beta, top_n, search, rectify_fg, rectify_bg, ema, precision and resize from
-    params.yaml, data/prepare/, data/episodes/, data/train/ and data/index/ of the fold. Writes
+    Reads w, beta, top_n, search, rectify_fg, rectify_bg, ema, precision, long_side and resize
+    from params.yaml, data/prepare/, data/episodes/, data/train/ and data/index/ of the fold. Writes
     results/folds/<fold>/metrics.json and episodes.png, and data/evaluate/<fold>/timing.json.
     Always the final encoder: no checkpoint is chosen by the scores of novel classes.
     """
@@ -55,7 +55,9 @@ def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
     if drawn.fold != fold:
         raise FsslibError(f"{given} is of fold {drawn.fold}, not {fold}: give --fold {drawn.fold}")
     check_episodes(drawn, manifest)
-    encode, trained, device = trained_encode(fold, params.ema, params.precision, runtime)
+    encode, trained, device = trained_encode(
+        fold, params.ema, params.precision, params.long_side, runtime
+    )
     budget = memory_budget(runtime)
     index = _index(fold, params, budget // 2) if params.rectify_fg else None
     rectification = _rectification(params, trained.background, index).to(device)
@@ -131,6 +133,7 @@ def _metrics(
         "protocol": drawn.protocol,
         "ways": drawn.ways,
         "precision": params.precision,
+        "long_side": params.long_side,
         "resize": params.resize,
         "search": params.search,
         "episode_list": episodes_hash(drawn)[:16],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import ImageRecord
+from fsslib.data.scaling import scaled_size
 from fsslib.encoder import STRIDE, feature_channels
 from fsslib.encoding import Encode, map_ordered
 from fsslib.features import Dtype, ImageFeature, describe_image, stored_bytes, write_shard
@@ -22,9 +23,9 @@ from stages.sharded import Sharded, write_sharded
 def main() -> None:
     """Encode every training image once: features, image embeddings and prototype sums (eq. 2).
 
-    Reads backbone, weights, seed, precision, dense_features, feature_dtype and shard_images from
-    params.yaml, and data/prepare/. Writes data/extract/, a folder of HDF5 shards. Interrupted, it
-    goes on at the last whole shard.
+    Reads backbone, weights, seed, long_side, precision, dense_features, feature_dtype and
+    shard_images from params.yaml, and data/prepare/. Writes data/extract/, a folder of HDF5
+    shards. Interrupted, it goes on at the last whole shard.
     """
     everything = read_params()
     params = stage_params(ExtractParams, everything)
@@ -51,7 +52,7 @@ def main() -> None:
 def _work(
     params: ExtractParams, records: Sequence[ImageRecord], dtype: Dtype | None
 ) -> Sharded[ImageRecord]:
-    sizes = ((r.height, r.width, len(r.pixels)) for r in records)
+    sizes = ((*scaled_size(r.height, r.width, params.long_side), len(r.pixels)) for r in records)
     remedy = "set dense_features to false"
     if dtype == "float16":
         remedy = "set feature_dtype to int8, or dense_features to false"

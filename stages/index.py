@@ -25,7 +25,7 @@ REGIONS_EACH = 5
 def main(fold: FoldOption = None) -> None:
     """Embed every pool image and its pseudo-labelled regions by average pooling (section 3.4).
 
-    Reads ema, precision, regions, unlabeled and shard_images from params.yaml,
+    Reads ema, precision, long_side, regions, unlabeled and shard_images from params.yaml,
     data/annotate/<fold>/ and data/train/<fold>/. Writes data/index/<fold>/, a folder of HDF5
     shards.
     """
@@ -38,7 +38,9 @@ def _index(fold: int, everything: Params) -> None:
     params = stage_params(IndexParams, everything)
     pool = open_pool(open_manifest(), fold, params)
     masks = PseudoMasks(paths.pseudo_masks(fold))
-    encode, trained, _ = trained_encode(fold, params.ema, params.precision, everything.runtime)
+    encode, trained, _ = trained_encode(
+        fold, params.ema, params.precision, params.long_side, everything.runtime
+    )
     regions = params.regions
 
     def describe(item: PoolImage) -> ImageRegions:

@@ -38,5 +38,5 @@ def weights_source(params: EncoderParams) -> str:
 
 
 def encoder_key(params: EncoderParams) -> list[object]:
-    """What decides the initial encoder, for scratch keys."""
-    return [params.backbone, params.weights, params.seed]
+    """What decides the initial encoder and what it is given, for scratch keys."""
+    return [params.backbone, params.weights, params.seed, params.long_side]

@@ -17,6 +17,7 @@ PARAMS_FILE = Path("params.yaml")
 
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+LongSide = Annotated[int, Field(ge=32, le=4096)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Precision = Literal["float32", "bfloat16"]
@@ -131,7 +132,13 @@ class PrepareParams(Section):
         return self
 
 
-class EncoderParams(Section):
+class SizeParams(Section):
+    """Keys of every stage that encodes or crops photographs."""
+
+    long_side: LongSide | None
+
+
+class EncoderParams(SizeParams):
     """Keys of every stage that encodes with the initial weights."""
 
     backbone: Backbone
@@ -190,7 +197,7 @@ class TrainParams(EncoderParams, PoolParams):
     training: Training
 
 
-class IndexParams(ShardParams, PoolParams):
+class IndexParams(SizeParams, ShardParams, PoolParams):
     """Keys of `index`."""
 
     ema: bool
@@ -207,9 +214,10 @@ class EpisodesParams(Section):
     ways: Annotated[int, Field(ge=1, le=254)]
     protocol: Literal["paper", "hsnet"]
     min_pixels: Count | None
+    min_images: Count | None
 
 
-class EvaluateParams(Section):
+class EvaluateParams(SizeParams):
     """Keys of `evaluate`."""
 
     w: Share
@@ -221,6 +229,15 @@ class EvaluateParams(Section):
     ema: bool
     precision: Precision
     resize: Annotated[int, Field(ge=32, le=2048)] | None
+
+    @model_validator(mode="after")
+    def _one_size(self) -> "EvaluateParams":
+        if self.resize is not None and self.long_side is not None:
+            raise ValueError(
+                f"resize: {self.resize} and long_side: {self.long_side} are two sizes to encode "
+                "at: set one of them to null"
+            )
+        return self
 
 
 class SummarizeParams(Section):

@@ -23,10 +23,11 @@ from stages.params import Params, TrainParams, stage_params
 def main(fold: FoldOption = None) -> None:
     """Train the encoder on episodes of base classes and on the pool's pseudo-masks (eq. 1, 4-6).
 
-    Reads m, sigma, pseudo_weight, mine, training and the encoder's keys from params.yaml,
-    data/prepare/, data/cluster/<fold>/ and data/annotate/<fold>/ (`mine: false` trains the plain
-    baseline). Writes data/train/<fold>/: model.safetensors (last and averaged encoder, head, global
-    background prototype) and live/ (curves). Interrupted, it goes on at its last checkpoint.
+    Reads m, sigma, pseudo_weight, mine, training, long_side and the encoder's keys from
+    params.yaml, data/prepare/, data/cluster/<fold>/ and data/annotate/<fold>/ (`mine: false` trains
+    the plain baseline). Writes data/train/<fold>/: model.safetensors (last and averaged encoder,
+    head, global background prototype) and live/ (curves). Interrupted, it goes on at its last
+    checkpoint.
     """
     everything = read_params()
     for number in chosen_folds(fold, everything):
@@ -99,6 +100,7 @@ def _batches(fold: int, params: TrainParams, everything: Params) -> StepBatches:
         t.min_pixels,
         (t.scale_min, t.scale_max),
         params.seed,
+        params.long_side,
     )
     manifest = open_manifest()
     if not params.mine:

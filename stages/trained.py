@@ -10,10 +10,11 @@ from stages.params import Runtime
 
 
 def trained_encode(
-    fold: int, ema: bool, precision: Precision, runtime: Runtime
+    fold: int, ema: bool, precision: Precision, long_side: int | None, runtime: Runtime
 ) -> tuple[Encode, TrainedModel, torch.device]:
     """A function that encodes photographs with a fold's trained encoder, and its model."""
     one_thread_each()
     device = choose_device(runtime.device, read_ranks().local)
     trained = load_model(paths.model(fold), ema)
-    return make_encode(trained.encoder, device, precision), trained, device
+    encode = make_encode(trained.encoder, device, precision, long_side)
+    return encode, trained, device

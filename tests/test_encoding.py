@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from fsslib.data.scaling import scale_photograph
 from fsslib.encoder import Encoder, normalise
 from fsslib.encoding import choose_device, make_encode, map_ordered
 from tests.helpers import one_line
@@ -35,6 +36,15 @@ def test_encode_equals_the_encoder_on_the_normalised_photograph(encoder):
     assert feature.dtype == torch.float32
     assert feature.is_contiguous()
     assert torch.allclose(feature, expected, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_long_side_encodes_the_scaled_photograph_whatever_its_own_size(encoder):
+    image = photograph((45, 90))
+    for long_side in (40, 120):
+        scaled = scale_photograph(image, long_side)
+        assert scaled.shape == (long_side // 2, long_side, 3)
+        feature = make_encode(encoder, CPU, "float32", long_side)(image)
+        assert torch.equal(feature, make_encode(encoder, CPU, "float32")(scaled))
 
 
 def test_bfloat16_gives_float32_features_close_to_exact_ones(encoder):

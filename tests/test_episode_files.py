@@ -65,7 +65,7 @@ def test_a_changed_payload_is_refused(tmp_path, drawn, old, new):
         ("{", "not readable JSON"),
         ('{"kind": "fsslib-manifest"}', "not a file of episodes"),
         ("[]", "not a file of episodes"),
-        ('{"kind": "fsslib-episodes", "version": 0}', "layout 0, expected 1"),
+        ('{"kind": "fsslib-episodes", "version": 0}', "layout 0, expected 2"),
     ],
 )
 def test_foreign_files_are_refused(tmp_path, content, message):

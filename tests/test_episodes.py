@@ -86,6 +86,15 @@ def test_a_class_with_fewer_images_than_shots_is_never_drawn():
     assert not {e.query for e in drawn} & {"d0", "d1"}
 
 
+def test_a_class_with_fewer_images_than_asked_for_is_never_drawn():
+    rows = records(number=6)  # class 1 in 12 images, class 2 in 12, class 3 in 2
+    for least, classes in ((1, {1, 2, 3}), (3, {1, 2}), (12, {1, 2})):
+        drawn = draw_episodes(rows, NOVEL, (0,), 300, 1, 1, 2048, min_images=least)
+        assert {e.class_ids[0] for e in drawn} == classes
+    with pytest.raises(FsslibError, match=r"needs at least 13 val images .* or min_images"):
+        draw_episodes(rows, NOVEL, (0,), 5, 1, 1, 2048, min_images=13)
+
+
 def test_two_ways_have_distinct_classes_and_images():
     drawn = draw_episodes(records(), NOVEL, (0,), 50, 2, ways=2)
     for episode in drawn:

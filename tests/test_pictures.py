@@ -108,7 +108,7 @@ def test_sample_is_ten_at_most():
 
 def make_set(episodes):
     shots = tuple(sorted({e.shots for e in episodes}))
-    return EpisodeSet("discs", "paper", 0, (1, 2), shots, 1, (0,), 5, 500, tuple(episodes))
+    return EpisodeSet("discs", "paper", 0, (1, 2), shots, 1, (0,), 5, 500, 1, tuple(episodes))
 
 
 @pytest.fixture(scope="module")

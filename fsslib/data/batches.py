@@ -15,6 +15,7 @@ from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8, read_image, read_mask
 from fsslib.data.manifest import Manifest
 from fsslib.data.pool import PoolImage
+from fsslib.data.scaling import shrink
 from fsslib.data.transforms import crop_on_class, rescale, strong_augment
 from fsslib.errors import FsslibError
 
@@ -50,6 +51,7 @@ class BatchPlan:
         min_pixels: of the class that a crop should show.
         scale: photographs are resized by a factor drawn from this range before the crop.
         seed: of everything.
+        long_side: px that the factor 1 makes of a photograph's longer side, None for its own.
     """
 
     pairs: int
@@ -59,6 +61,7 @@ class BatchPlan:
     min_pixels: int
     scale: tuple[float, float]
     seed: int
+    long_side: int | None = None
 
 
 class StepBatches(Dataset[Batch]):
@@ -80,7 +83,9 @@ class StepBatches(Dataset[Batch]):
         self.plan, self.steps = plan, steps
         self._images = {r.id: manifest.image_path(r) for r in manifest.train}
         self._masks = {r.id: manifest.mask_path(r) for r in manifest.train}
-        self.by_class = images_by_class(manifest, fold, plan.min_pixels, plan.shot + 1)
+        self.by_class = images_by_class(
+            manifest, fold, plan.min_pixels, plan.shot + 1, plan.long_side
+        )
         self._classes = sorted(self.by_class)
         self._pool, self._pseudo = pool, pseudo
 
@@ -113,7 +118,8 @@ class StepBatches(Dataset[Batch]):
         images, masks = [], []
         for number in chosen:
             image, labels = self._read(ids[number])
-            image, labels = rescale(image, labels, float(rng.uniform(*plan.scale)))
+            factor = shrink(*labels.shape, plan.long_side) * float(rng.uniform(*plan.scale))
+            image, labels = rescale(image, labels, factor)
             mask = binary_mask(labels, class_id)
             image, mask = crop_on_class(image, mask, plan.crop, plan.min_pixels, rng)
             images.append(image)
@@ -155,15 +161,18 @@ def binary_mask(labels: Tensor, class_id: int) -> Tensor:
 
 
 def images_by_class(
-    manifest: Manifest, fold: int, min_pixels: int, at_least: int
+    manifest: Manifest, fold: int, min_pixels: int, at_least: int, long_side: int | None = None
 ) -> Mapping[int, list[str]]:
     """Training images of each base class with `min_pixels` of it; rarer classes are left out.
+
+    Pixels are counted at the size that `long_side` gives the photograph.
 
     Raises:
         FsslibError: no base class has `at_least` images.
     """
+    least = {r.id: min_pixels / shrink(r.height, r.width, long_side) ** 2 for r in manifest.train}
     found = {
-        c: [r.id for r in manifest.train if r.pixels.get(c, 0) >= min_pixels]
+        c: [r.id for r in manifest.train if r.pixels.get(c, 0) >= least[r.id]]
         for c in manifest.base(fold)
     }
     enough = {c: ids for c, ids in found.items() if len(ids) >= at_least}

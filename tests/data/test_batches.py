@@ -244,3 +244,28 @@ def test_no_class_with_enough_images_says_what_to_change(discs):
         "no base class of fold 1 has 21 training images with 40 px: "
         "lower training.shot or training.min_pixels, or add images"
     )
+
+
+def test_pixels_of_the_class_count_at_the_size_that_long_side_makes(discs):
+    least = 40
+    for long_side in (24, 96):
+        found = images_by_class(discs, 1, least, 1, long_side)
+        for class_id, image_ids in found.items():
+            expected = [
+                r.id
+                for r in discs.train
+                if r.pixels.get(class_id, 0) * (long_side / max(r.height, r.width)) ** 2 >= least
+            ]
+            assert image_ids == expected
+    small, large = (images_by_class(discs, 1, least, 1, s) for s in (24, 96))
+    assert sum(map(len, small.values())) < sum(map(len, large.values()))
+
+
+def test_long_side_scales_photographs_before_the_drawn_factor(discs):
+    """The drawn factors are independent of it, so twice the side at half the factor is the same."""
+    halved = make(discs, scale=(0.5, 0.5), long_side=96)
+    plain = make(discs, scale=(1.0, 1.0), long_side=48)
+    own = make(discs, scale=(1.0, 1.0))
+    for step in range(4):
+        assert same(halved[step], plain[step])
+    assert not all(same(plain[step], own[step]) for step in range(4))
