@@ -86,6 +86,7 @@ class Training(Section):
     background_share: Share
     lr: Positive
     head_lr: Positive
+    lr_steps: list[Annotated[int, Field(ge=1)]] | None
     momentum: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0)]
     ema_decay: Annotated[float, Field(ge=0, lt=1)]

@@ -87,6 +87,7 @@ def _settings(params: TrainParams) -> TrainSettings:
         pseudo_weight=params.pseudo_weight,
         precision=t.precision,
         seed=params.seed,
+        lr_steps=None if t.lr_steps is None else tuple(t.lr_steps),
     )
 
 

@@ -111,6 +111,14 @@ def test_rates_fall_to_a_tenth_at_each_third(batches):
     assert [r[1] for r in rates] == pytest.approx([2 * e for e in expected])
 
 
+def test_rates_fall_at_the_steps_asked_for():
+    trainer = make_trainer(iterations=10, lr=1.0, lr_steps=(3, 8))
+    rates = [trainer.learning_rate(step) for step in range(10)]
+    assert rates == pytest.approx([1.0] * 3 + [0.1] * 5 + [0.01] * 2)
+    steady = make_trainer(iterations=10, lr=1.0, lr_steps=())
+    assert {steady.learning_rate(step) for step in range(10)} == {1.0}
+
+
 @pytest.mark.parametrize(("iterations", "drops"), [(6000, (2000, 4000)), (200, (67, 134))])
 def test_thirds_of_any_length(iterations, drops):
     trainer = make_trainer(None, iterations=iterations)
