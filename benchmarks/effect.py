@@ -1,0 +1,290 @@
+"""The effect of mining and rectification on real photographs, with the pipeline's own commands.
+
+    python -m benchmarks.effect --out /tmp/effect
+    python -m benchmarks.effect --out /tmp/effect --tune 2    # learning rates, on fold 2 alone
+
+For each training seed and fold: the encoder as it comes (training-free), the plain baseline trained
+as long, and our training, whose model is scored without rectification, with each one and with both.
+Photographs are encoded once, and what is finished is not run again: an interrupted run goes on.
+Prints Markdown tables and writes OUT/effect.json; the last line is one JSON object.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+REAL = ROOT.parent / "shared" / "real"
+Json = dict[str, Any]
+
+SETTINGS: Json = {
+    "dataset": "pascal",
+    "backbone": "resnet18",
+    "folds": [1, 2, 3],
+    "long_side": 321,
+    "min_images": 10,
+    "training.iterations": 160,
+    "training.lr_steps": [120],
+    "training.crop": 161,
+    "training.scale_min": 0.6,
+    "training.scale_max": 1.0,
+    "training.min_pixels": 500,
+    "training.pairs": 4,
+    "training.pool_images": 8,
+}
+"""Of everything that is run here; what is not named is as in params.yaml."""
+
+OURS: Json = {"mine": True, "training.lr": 0.002, "training.head_lr": 0.02}
+BASELINE: Json = {"mine": False, "training.lr": 0.0002, "training.background_share": 0.0}
+TUNED = {
+    "baseline": (0.00005, 0.0001, 0.0002, 0.0005, 0.001),
+    "ours": (0.0005, 0.001, 0.002, 0.004),
+}
+
+PLAIN: Json = {"rectify_fg": False, "rectify_bg": False}
+ROWS: dict[str, tuple[str, Json]] = {
+    "training-free": ("free", {**PLAIN, "ema": True}),
+    "baseline": ("baseline", {**PLAIN, "ema": False}),
+    "baseline with EMA": ("baseline", {**PLAIN, "ema": True}),
+    "mining": ("ours", {**PLAIN, "ema": True}),
+    "mining + background": ("ours", {"rectify_fg": False, "rectify_bg": True, "ema": True}),
+    "mining + regions": ("ours", {"rectify_fg": True, "rectify_bg": False, "ema": True}),
+    "full method": ("ours", {"rectify_fg": True, "rectify_bg": True, "ema": True}),
+}
+"""Row of the table -> the model that it scores, and its evaluation keys."""
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", type=Path, default=REAL / "voc", help="dataset in VOC layout")
+    parser.add_argument(
+        "--weights", type=Path, default=REAL / "weights" / "resnet18-imagenet-to-layer3.pth"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for everything made here")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1], help="of training")
+    parser.add_argument("--folds", type=int, nargs="*", default=[1, 2, 3])
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, a thread each")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other settings")
+    parser.add_argument("--tune", type=int, metavar="FOLD", help="compare learning rates there")
+    return parser.parse_args()
+
+
+def write_params(folder: Path, changes: Mapping[str, Any]) -> None:
+    """The project's params.yaml with some keys changed; `a.b` is key b of section a."""
+    yaml = YAML()
+    params = yaml.load((ROOT / "params.yaml").read_text())
+    for key, value in changes.items():
+        *sections, name = key.split(".")
+        place = params
+        for section in sections:
+            place = place[section]
+        if name not in place:
+            raise SystemExit(f"{key} is no key of params.yaml")
+        place[name] = value
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "params.yaml").open("w") as stream:
+        yaml.dump(params, stream)
+
+
+class Work:
+    """Folders of one run, each like a checkout's `data/` and `results/`."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args, self.out = args, args.out.resolve()
+        self.out.mkdir(parents=True, exist_ok=True)
+        given = dict(pair.split("=", 1) for pair in args.set)
+        self.settings: Json = {
+            **SETTINGS,
+            "data_root": str(args.root.resolve()),
+            "weights": str(args.weights.resolve()),
+            "folds": list(args.folds),
+            "runtime.workers": 1,
+            **{key: YAML(typ="safe").load(value) for key, value in given.items()},
+        }
+        self.common = self.out / "common"
+
+    def run(self, folder: Path, stage: str, *options: str, threads: int = 1) -> None:
+        """One stage's command in a folder; its own words go to OUT/log.txt."""
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
+        command = [sys.executable, "-m", f"stages.{stage}", *options]
+        with (self.out / "log.txt").open("a") as log:
+            log.write(f"\n{folder.relative_to(self.out)}: {' '.join(command[2:])}\n")
+            log.flush()
+            done = subprocess.run(command, cwd=folder, env=env, stdout=log, stderr=log)
+        if done.returncode:
+            raise SystemExit(f"{stage} failed in {folder}: see {self.out / 'log.txt'}")
+
+    def prepare(self) -> None:
+        """What does not depend on the training seed: manifest, features, prototypes, episodes."""
+        write_params(self.common, {**self.settings, "runtime.workers": 2})
+        for stage, made in (
+            ("prepare", "data/prepare/manifest.json"),
+            ("extract", "data/extract"),
+            ("collect", "data/collect/prototypes.h5"),
+            ("episodes", f"data/episodes/{self.args.folds[-1]}/episodes.json"),
+        ):
+            if not (self.common / made).exists():
+                tell(f"{stage} ...")
+                self.run(self.common, stage)
+
+    def folder(self, seed: int, fold: int, name: str, changes: Mapping[str, Any]) -> Path:
+        """A folder of one training, with links to what is common."""
+        folder = self.out / f"seed{seed}" / f"fold{fold}" / name
+        write_params(folder, {**self.settings, "seed": seed, **changes})
+        for part in ("prepare", "extract", "collect", "episodes"):
+            link = folder / "data" / part
+            link.parent.mkdir(exist_ok=True)
+            if not link.is_symlink():
+                link.symlink_to(self.common / "data" / part)
+        return folder
+
+    def train(self, seed: int, fold: int, name: str, changes: Mapping[str, Any]) -> Path:
+        """Train in a folder unless that is done already; returns the folder."""
+        folder = self.folder(seed, fold, name, changes)
+        if not (folder / f"data/train/{fold}/model.safetensors").exists():
+            option = ("--fold", str(fold))
+            if changes["mine"]:
+                for stage in ("cluster", "annotate"):
+                    self.run(folder, stage, *option)
+            since = time.monotonic()
+            self.run(folder, "train", *option)
+            (folder / "minutes").write_text(f"{(time.monotonic() - since) / 60:.1f}\n")
+        return folder
+
+    def score(self, seed: int, fold: int, folder: Path, row: str, changes: Json) -> Json:
+        """Metrics of one row, from the file where they are known already."""
+        kept = folder / "rows" / f"{row}.json"
+        if not kept.exists():
+            params = {**self.settings, "seed": seed, "mine": "ours" in folder.name, **changes}
+            write_params(folder, params)
+            if changes["rectify_fg"] and not any((folder / "data").glob(f"index/{fold}/*.h5")):
+                self.run(folder, "index", "--fold", str(fold))
+            self.run(folder, "evaluate", "--fold", str(fold))
+            kept.parent.mkdir(exist_ok=True)
+            shutil.copy(folder / f"results/folds/{fold}/metrics.json", kept)
+        metrics: Json = json.loads(kept.read_text())
+        return metrics
+
+
+def untrained(work: Work, fold: int) -> Path:
+    """A folder whose model is the encoder as it comes."""
+    from fsslib.encoder import Encoder
+    from fsslib.training.checkpoint import save_model
+    from fsslib.training.trainer import Trainer, TrainSettings
+    from fsslib.weights import load_weights
+
+    folder = work.folder(0, fold, "free", {})
+    path = folder / f"data/train/{fold}/model.safetensors"
+    if not path.exists():
+        encoder = Encoder(work.settings["backbone"])
+        load_weights(encoder, work.settings["weights"])
+        settings = TrainSettings(1, 1, 1, 0, 0, 0, 0.999, 0, 20, 1, "float32", 0)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_model(Trainer(encoder, None, settings, torch.device("cpu")), path, {})
+    return folder
+
+
+def tell(message: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
+
+
+def measure(work: Work, seed: int, fold: int, model: str) -> list[tuple[str, int, int, Json]]:
+    """All rows of one model."""
+    if model == "free":
+        folder = untrained(work, fold)
+    else:
+        folder = work.train(seed, fold, model, {"ours": OURS, "baseline": BASELINE}[model])
+    found = []
+    for row, (of, changes) in ROWS.items():
+        if of == model:
+            metrics = work.score(seed, fold, folder, row, changes)
+            found.append((row, seed, fold, metrics))
+            tell(f"seed {seed} fold {fold} {row}: {metrics['shot1']['miou']}")
+    return found
+
+
+def tune(work: Work, fold: int) -> None:
+    """1-shot mIoU of one fold by learning rate, one training seed, no rectification."""
+    jobs = [(kind, rate) for kind, rates in TUNED.items() for rate in rates]
+
+    def one(job: tuple[str, float]) -> tuple[str, float, float]:
+        kind, rate = job
+        changes = {**(OURS if kind == "ours" else BASELINE), "training.lr": rate}
+        if kind == "ours":
+            changes["training.head_lr"] = 10 * rate
+        folder = work.train(0, fold, f"{kind}-{rate}", changes)
+        metrics = work.score(0, fold, folder, "plain", {**PLAIN, "ema": True})
+        tell(f"{kind} {rate}: {metrics['shot1']['miou']}")
+        return kind, rate, metrics["shot1"]["miou"]
+
+    rows = in_parallel(one, jobs, work.args.jobs)
+    print("| | learning rate | 1-shot mIoU |\n|---|---|---|")
+    for kind, rate, miou in rows:
+        print(f"| {kind} | {rate:g} | {miou:.2f} |")
+    best = {kind: max((r[2], r[1]) for r in rows if r[0] == kind)[1] for kind in TUNED}
+    print(json.dumps({"fold": fold, **best}))
+
+
+def in_parallel(function: Callable[[Any], Any], jobs: Iterable[Any], workers: int) -> list[Any]:
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(function, jobs))
+
+
+def table(rows: list[tuple[str, int, int, Json]], folds: list[int], shot: str) -> list[Json]:
+    """Means over training seeds by row; prints the Markdown table of one number of shots."""
+    print(f"\n| {shot} | " + " | ".join(f"fold {f}" for f in folds) + " | mean | ± seeds |")
+    print("|---|" + "---|" * (len(folds) + 2))
+    out = []
+    for name in ROWS:
+        by_seed: dict[int, dict[int, float]] = {}
+        for row, seed, fold, metrics in rows:
+            if row == name:
+                by_seed.setdefault(seed, {})[fold] = metrics[shot]["miou"]
+        means = [mean(found.values()) for found in by_seed.values()]
+        each = {f: mean(found[f] for found in by_seed.values()) for f in folds}
+        spread = stdev(means) if len(means) > 1 else 0.0
+        cells = " | ".join(f"{each[f]:.2f}" for f in folds)
+        print(f"| {name} | {cells} | {mean(means):.2f} | {spread:.2f} |")
+        out.append({"row": name, "folds": each, "mean": mean(means), "seeds": means})
+    return out
+
+
+def main() -> None:
+    args = parse()
+    work = Work(args)
+    work.prepare()
+    if args.tune is not None:
+        tune(work, args.tune)
+        return
+    jobs = [(s, f, "ours") for s in args.seeds for f in args.folds]
+    jobs += [(s, f, "baseline") for s in args.seeds for f in args.folds]
+    jobs += [(0, f, "free") for f in args.folds]
+    parts = in_parallel(lambda job: measure(work, *job), jobs, args.jobs)
+    rows = [row for part in parts for row in part]
+    tables = {shot: table(rows, args.folds, shot) for shot in ("shot1", "shot5")}
+    (work.out / "effect.json").write_text(json.dumps({"settings": work.settings, **tables}))
+    one = {row["row"]: row["mean"] for row in tables["shot1"]}
+    best = max(one["training-free"], one["baseline"], one["baseline with EMA"])
+    gains = {
+        "full_minus_best": one["full method"] - best,
+        "mining_minus_best": one["mining"] - best,
+        "background": one["mining + background"] - one["mining"],
+        "regions": one["mining + regions"] - one["mining"],
+    }
+    print(json.dumps({key: round(value, 2) for key, value in gains.items()}))
+
+
+if __name__ == "__main__":
+    main()
