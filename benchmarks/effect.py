@@ -43,6 +43,9 @@ SETTINGS: Json = {
     "training.min_pixels": 500,
     "training.pairs": 4,
     "training.pool_images": 8,
+    "m": 0.98,
+    "w": 0.2,
+    "top_n": 10,
 }
 """Of everything that is run here; what is not named is as in params.yaml."""
 
@@ -268,9 +271,9 @@ def main() -> None:
     if args.tune is not None:
         tune(work, args.tune)
         return
-    jobs = [(s, f, "ours") for s in args.seeds for f in args.folds]
-    jobs += [(s, f, "baseline") for s in args.seeds for f in args.folds]
-    jobs += [(0, f, "free") for f in args.folds]
+    models = ("ours", "baseline", "free")
+    jobs = [(s, f, m) for s in args.seeds for m in models for f in args.folds]
+    jobs = [(s, f, m) for s, f, m in jobs if m != "free" or s == args.seeds[0]]
     parts = in_parallel(lambda job: measure(work, *job), jobs, args.jobs)
     rows = [row for part in parts for row in part]
     tables = {shot: table(rows, args.folds, shot) for shot in ("shot1", "shot5")}
