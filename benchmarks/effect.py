@@ -41,6 +41,7 @@ SETTINGS: Json = {
     "training.scale_min": 0.6,
     "training.scale_max": 1.0,
     "training.min_pixels": 500,
+    "training.precision": "float32",
     "training.pairs": 4,
     "training.pool_images": 8,
     "m": 0.98,
