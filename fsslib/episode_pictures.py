@@ -10,7 +10,7 @@ from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8
 from fsslib.episodes import Episode, EpisodeSet
 from fsslib.evaluation import Reader
-from fsslib.pictures import PREDICTION, TRUTH, grid, overlay
+from fsslib.pictures import episode_tiles, grid
 
 
 def sample_episodes(episodes: EpisodeSet, each: int = 2) -> list[Episode]:
@@ -57,18 +57,14 @@ def _show(
     names: Mapping[int, str],
 ) -> list[tuple[str, Image.Image]]:
     class_id, support = episode.class_ids[0], episode.supports[0][0]
-    truth = _binary(read_mask(episode.query), class_id)
-    won = (predicted == class_id).astype(np.uint8)
-    valid = truth != IGNORE
-    union = ((won == 1) | (truth == 1))[valid].sum()
-    iou = 100 * ((won == 1) & (truth == 1))[valid].sum() / max(1, union)
-    query = read_image(episode.query)
-    given = overlay(read_image(support), _binary(read_mask(support), class_id), TRUTH)
-    return [
-        (f"support: {names[class_id]}", given),
-        ("truth", overlay(query, truth, TRUTH)),
-        (f"prediction, IoU {iou:.0f}", overlay(query, won, PREDICTION)),
-    ]
+    return episode_tiles(
+        read_image(support),
+        _binary(read_mask(support), class_id),
+        read_image(episode.query),
+        _binary(read_mask(episode.query), class_id),
+        (predicted == class_id).astype(np.uint8),
+        names[class_id],
+    )
 
 
 def _binary(mask: UInt8, class_id: int) -> UInt8:

@@ -1,18 +1,15 @@
 """What one of our files is, in a few lines."""
 
-import json
-import math
 import zipfile
-from collections import Counter
 from pathlib import Path
 
 import h5py
-from safetensors import SafetensorError, safe_open
 
 from fsslib.data.manifest import load_manifest
 from fsslib.episode_files import episodes_hash, load_episodes
 from fsslib.errors import FsslibError
 from fsslib.storage import read_json, read_text, telling_damage
+from fsslib.weights_info import describe_weights, short
 
 REMEDY = "name a whole file that a stage wrote"
 
@@ -26,7 +23,7 @@ def describe_file(path: Path) -> list[str]:
     if not path.is_file():
         raise FsslibError(f"{path} is not a file: {REMEDY}")
     if path.suffix == ".safetensors":
-        return _weights(path)
+        return describe_weights(path, REMEDY)
     if path.suffix == ".json":
         return _json(path)
     if h5py.is_hdf5(path):
@@ -34,30 +31,6 @@ def describe_file(path: Path) -> list[str]:
     if zipfile.is_zipfile(path):
         return _masks(path)
     raise FsslibError(f"{path} is neither .safetensors, HDF5, zip nor .json: {REMEDY}")
-
-
-def _weights(path: Path) -> list[str]:
-    """A model, a checkpoint or plain weights; parameters are counted without running averages."""
-    try:
-        with safe_open(path, "numpy") as file:
-            shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118
-            metadata = dict(file.metadata() or {})
-            head = json.loads(metadata.pop("fsslib", "{}"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise FsslibError(f"{path} is damaged ({error}): {REMEDY}") from None
-    if not isinstance(head, dict):
-        raise FsslibError(f"{path} is damaged (its header is no mapping): {REMEDY}")
-    parts: Counter[str] = Counter()
-    for key, shape in shapes.items():
-        if not key.endswith(("running_mean", "running_var")):
-            part = key.split(".")[0] if head else "weights"
-            parts[part] += math.prod(shape)
-    kind = head.pop("kind", "weights")
-    about = head.pop("about", {})
-    facts = {**head, **metadata, **(about if isinstance(about, dict) else {})}
-    lines = [f"{kind}: {len(shapes)} tensors"]
-    lines += [f"{part}: {number} parameters" for part, number in sorted(parts.items())]
-    return lines + [f"{key}: {_short(value)}" for key, value in sorted(facts.items())]
 
 
 def _hdf5(path: Path) -> list[str]:
@@ -99,9 +72,9 @@ def _episodes(path: Path) -> list[str]:
     return [
         f"episodes: {len(found.episodes)} of fold {found.fold} of {found.dataset}",
         f"protocol: {found.protocol}, at least {found.min_pixels} px",
-        f"shots: {_short(list(found.shots))}, seeds: {_short(list(found.seeds))}",
+        f"shots: {short(list(found.shots))}, seeds: {short(list(found.seeds))}",
         f"ways: {found.ways}",
-        f"novel classes: {_short(list(found.novel))}",
+        f"novel classes: {short(list(found.novel))}",
         f"sha256: {episodes_hash(found)[:16]}",
     ]
 
@@ -115,8 +88,3 @@ def _manifest(path: Path) -> list[str]:
         f"classes: {len(found.classes)} in {len(found.folds)} folds ({found.folds_rule})",
         f"novel classes by fold: {folds}",
     ]
-
-
-def _short(value: object) -> str:
-    """A value on one line of JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

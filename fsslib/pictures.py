@@ -1,7 +1,9 @@
 """Pictures for people: overlays, sheets of pictures, pseudo-masks (figure 3)."""
 
 import io
+import math
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,8 @@ from fsslib.data.images import UInt8, read_image, read_mask
 from fsslib.data.manifest import Manifest
 from fsslib.data.palette import voc_palette
 
+Rows = Sequence[Sequence[tuple[str, Image.Image]]]
+"""Captions and pictures, row by row."""
 TILE = 192
 """Height of a picture in a panel, px."""
 GAP = 6
@@ -26,10 +30,15 @@ def overlay(
     canvas = image.astype(np.float32)
     inside = mask == 1
     canvas[inside] = (1 - tint) * canvas[inside] + tint * np.array(colour)
-    canvas[mask == IGNORE] = 0.6 * canvas[mask == IGNORE] + 0.4 * 255
+    canvas[mask == IGNORE] = _paled(canvas[mask == IGNORE], 0.4)
     edge = inside & ~(_shrink(inside))
     canvas[edge] = colour
     return Image.fromarray(canvas.round().astype(np.uint8))
+
+
+def _paled(colours: NDArray[Any], white: float) -> NDArray[Any]:
+    """Colours mixed with a share of white."""
+    return (1 - white) * colours + white * 255
 
 
 def _shrink(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -47,8 +56,39 @@ def colour_mask(mask: UInt8) -> Image.Image:
     return picture.convert("RGB")
 
 
-def grid(rows: Sequence[Sequence[tuple[str, Image.Image]]], height: int = TILE) -> bytes:
+def compared_mask(mask: UInt8, reference: UInt8) -> Image.Image:
+    """`colour_mask`, pale where it differs from the reference: told without telling colours."""
+    canvas = np.array(colour_mask(mask))
+    differs = mask != reference
+    canvas[differs] = _paled(canvas[differs], 0.6).round()
+    return Image.fromarray(canvas)
+
+
+def grid(rows: Rows, height: int = TILE) -> bytes:
     """Captioned pictures in rows, all of one height (px), as PNG."""
+    return sheet([("", rows)], height)
+
+
+def sheet(blocks: Sequence[tuple[str, Rows]], height: int = TILE) -> bytes:
+    """Grids below each other, each under its title where it has one, as PNG."""
+    lines = []
+    for title, rows in blocks:
+        lines += [*_titled(title), *_captioned(rows, height)]
+    buffer = io.BytesIO()
+    _below(lines).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _titled(title: str) -> list[Image.Image]:
+    if not title:
+        return []
+    font = ImageFont.load_default(size=17)
+    line = Image.new("RGB", (GAP + math.ceil(font.getlength(title)), 30), "white")
+    ImageDraw.Draw(line).text((2, 6), title, fill="black", font=font)
+    return [line]
+
+
+def _captioned(rows: Rows, height: int) -> list[Image.Image]:
     font = ImageFont.load_default(size=13)
     lines = []
     for row in rows:
@@ -60,9 +100,7 @@ def grid(rows: Sequence[Sequence[tuple[str, Image.Image]]], height: int = TILE) 
             ImageDraw.Draw(tile).text((2, 2), caption, fill="black", font=font)
             tiles.append(tile)
         lines.append(_beside(tiles))
-    buffer = io.BytesIO()
-    _below(lines).save(buffer, "PNG")
-    return buffer.getvalue()
+    return lines
 
 
 def _beside(tiles: Sequence[Image.Image]) -> Image.Image:
@@ -83,6 +121,33 @@ def _below(lines: Sequence[Image.Image]) -> Image.Image:
         sheet.paste(line, (0, top))
         top += line.height + GAP
     return sheet
+
+
+def episode_tiles(
+    support: UInt8, given: UInt8, query: UInt8, truth: UInt8, predicted: UInt8, name: str
+) -> list[tuple[str, Image.Image]]:
+    """Support, truth and prediction of an episode with one support, captioned (figure 4).
+
+    Args:
+        support: (H, W, 3) uint8 photograph.
+        given: (H, W) uint8 mask of it, 1 the class, 255 ignored.
+        query: (h, w, 3) uint8 photograph.
+        truth: (h, w) uint8 mask of it, 1 the class, 255 ignored.
+        predicted: (h, w) uint8, 1 where the class is predicted.
+        name: of the class.
+    """
+    return [
+        (f"support: {name}", overlay(support, given, TRUTH)),
+        ("truth", overlay(query, truth, TRUTH)),
+        (f"prediction, IoU {_iou(predicted, truth):.0f}", overlay(query, predicted, PREDICTION)),
+    ]
+
+
+def _iou(predicted: UInt8, truth: UInt8) -> float:
+    """In percent, over the pixels that are not ignored."""
+    won, true, valid = predicted == 1, truth == 1, truth != IGNORE
+    union = int((won | true)[valid].sum())
+    return 100 * int((won & true)[valid].sum()) / max(1, union)
 
 
 def pseudo_panel(

@@ -1,16 +1,19 @@
 """Named tensors with a JSON header as safetensors: no pickle, shapes and names checked."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fsslib.errors import FsslibError
 from fsslib.storage import atomic_path
+
+T = TypeVar("T")
 
 VERSION = 1
 
@@ -41,7 +44,8 @@ def load_tensors(path: Path, kind: str, remedy: str) -> tuple[dict[str, Tensor],
             head = json.loads((file.metadata() or {}).get("fsslib", "{}"))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise FsslibError(f"{path} is damaged ({error}): {remedy}") from None
+        reason = " ".join(str(error).split())
+        raise FsslibError(f"{path} is damaged ({reason}): {remedy}") from None
     if not isinstance(head, dict):
         raise FsslibError(f"{path} is damaged (its header is no mapping): {remedy}")
     if head.get("kind") != kind:
@@ -52,30 +56,49 @@ def load_tensors(path: Path, kind: str, remedy: str) -> tuple[dict[str, Tensor],
     return tensors, head
 
 
-def restore_module(
-    module: nn.Module, tensors: Mapping[str, Tensor], prefix: str, path: Path, remedy: str
+def check_tensors(
+    tensors: Mapping[str, Tensor], like: Mapping[str, Tensor], path: Path, remedy: str
 ) -> None:
-    """Load the tensors under `prefix` into a module whose names and shapes they must have."""
-    own = {k: v for k, v in module.state_dict().items() if not k.endswith("num_batches_tracked")}
-    found = {k: take_tensor(tensors, prefix + k, v, path, remedy) for k, v in own.items()}
-    module.load_state_dict(found, strict=False)
+    """Compare what a file holds with what it should hold, before any of it is used.
+
+    Raises:
+        FsslibError: a tensor too few or too many, one of another shape or type than in `like`, or
+            with a value that is not finite.
+    """
+    missing, unknown = sorted(like.keys() - tensors.keys()), sorted(tensors.keys() - like.keys())
+    if missing:
+        raise FsslibError(f"{path} lacks {_some(missing)}: {remedy}")
+    if unknown:
+        raise FsslibError(f"{path} has {_some(unknown)}, which nothing reads: {remedy}")
+    for key, wanted in like.items():
+        found = tensors[key]
+        if (found.shape, found.dtype) != (wanted.shape, wanted.dtype):
+            raise FsslibError(
+                f"{path} has {key} as {_form(found)}, expected {_form(wanted)}: {remedy}"
+            )
+        if not torch.isfinite(found).all():
+            raise FsslibError(f"{path} has values in {key} that are not finite: {remedy}")
 
 
-def take_tensor(
-    tensors: Mapping[str, Tensor], key: str, like: Tensor, path: Path, remedy: str
-) -> Tensor:
-    """The tensor of that name; another shape than that of `like` is an `FsslibError`."""
-    found = tensors.get(key)
-    if found is None or found.shape != like.shape:
-        shape = None if found is None else tuple(found.shape)
-        raise FsslibError(
-            f"{path} has {key} of shape {shape}, expected {tuple(like.shape)}: {remedy}"
-        )
-    return found
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
 
 
-def header_value(head: Mapping[str, Any], key: str, path: Path, remedy: str) -> Any:  # noqa: ANN401
-    """What the header says under `key`; nothing is an `FsslibError`."""
+def _form(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def restore_module(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
+    """Load the tensors under `prefix`, which `check_tensors` has seen, into a module."""
+    own = (k.removeprefix(prefix) for k in named_tensors(module, prefix))
+    module.load_state_dict({k: tensors[prefix + k] for k in own}, strict=False)
+
+
+def header_value(head: Mapping[str, Any], key: str, kind: type[T], path: Path, remedy: str) -> T:
+    """What the header says under `key`; nothing, or another type, is an `FsslibError`."""
     if key not in head:
         raise FsslibError(f"{path} does not say its {key}: {remedy}")
-    return head[key]
+    value = head[key]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise FsslibError(f"{path} says {key} {value!r:.40}, no {kind.__name__}: {remedy}")
+    return value

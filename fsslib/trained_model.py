@@ -5,11 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from fsslib.encoder import BACKBONES, Encoder
 from fsslib.errors import FsslibError
-from fsslib.tensor_files import header_value, load_tensors, restore_module
+from fsslib.tensor_files import (
+    check_tensors,
+    header_value,
+    load_tensors,
+    named_tensors,
+    restore_module,
+)
+from fsslib.training.losses import LAST_BIAS, MiningHead
 
 KIND = "model"
 REMEDY = "run the stage 'train' again"
@@ -40,14 +48,29 @@ def load_model(path: Path, ema: bool) -> TrainedModel:
         ema: take the averaged encoder instead of the last one.
 
     Raises:
-        FsslibError: missing, damaged, foreign or older file, or weights of another shape.
+        FsslibError: missing, damaged, foreign or older file, a tensor too few or too many, of
+            another shape or type, or not finite.
     """
     tensors, head = load_tensors(path, KIND, REMEDY)
-    backbone = header_value(head, "backbone", path, REMEDY)
+    backbone = header_value(head, "backbone", str, path, REMEDY)
     if backbone not in BACKBONES:
         raise FsslibError(f"{path} is of the unknown backbone {backbone!r}: {REMEDY}")
     encoder = Encoder(backbone)
-    restore_module(encoder, tensors, "average." if ema else "online.", path, REMEDY)
+    check_tensors(tensors, _expected(tensors, encoder), path, REMEDY)
+    restore_module(encoder, tensors, "average." if ema else "online.")
     auxiliary = {k.removeprefix("head."): v for k, v in tensors.items() if k.startswith("head.")}
-    about = header_value(head, "about", path, REMEDY)
+    about = header_value(head, "about", dict, path, REMEDY)
     return TrainedModel(encoder, tensors.get("background"), auxiliary, about)
+
+
+def _expected(tensors: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tensor]:
+    """Tensors of the form that a model has; head and background only if there is any of them."""
+    like = {**named_tensors(encoder, "online."), **named_tensors(encoder, "average.")}
+    if any(name.startswith("head.") for name in tensors):
+        # The file itself says for how many sub-clusters; a head without this tensor is refused.
+        classes = tensors.get(f"head.{LAST_BIAS}", torch.zeros(1)).numel()
+        head = MiningHead(encoder.channels, classes, torch.Generator())
+        like |= named_tensors(head, "head.")
+    if "background" in tensors:
+        like["background"] = torch.zeros(encoder.channels)
+    return like

@@ -92,6 +92,7 @@ class Training(Section):
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
     precision: Precision
     checkpoint: Count
+    picture_every: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
     def _ordered_scale(self) -> "Training":

@@ -1,6 +1,7 @@
 """`train`: joint training on episodes and pseudo-masks."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from dvclive.live import Live
 from torch.utils.data import DataLoader
@@ -13,10 +14,11 @@ from fsslib.shards import file_digest, scratch_key
 from fsslib.training.checkpoint import restore_checkpoint, save_checkpoint, save_model
 from fsslib.training.trainer import Row, Trainer, TrainSettings
 from stages import paths
-from stages.common import Bar, FoldOption, as_json, command, make_app
+from stages.common import Bar, FoldOption, command, make_app
 from stages.encoders import initial_encoder
 from stages.inputs import chosen_folds, encoder_key, open_manifest, open_pool, read_params
 from stages.params import Params, TrainParams, stage_params
+from stages.watch import Watch
 
 
 @command
@@ -26,8 +28,9 @@ def main(fold: FoldOption = None) -> None:
     Reads m, sigma, pseudo_weight, mine, training, long_side and the encoder's keys from
     params.yaml, data/prepare/, data/cluster/<fold>/ and data/annotate/<fold>/ (`mine: false` trains
     the plain baseline). Writes data/train/<fold>/: model.safetensors (last and averaged encoder,
-    head, global background prototype) and live/ (curves). Interrupted, it goes on at its last
-    checkpoint.
+    head, global background prototype) and live/ (curves), and results/folds/<fold>/training.png,
+    the same images drawn anew every `training.picture_every` steps. Interrupted, it goes on at its
+    last checkpoint.
     """
     everything = read_params()
     for number in chosen_folds(fold, everything):
@@ -49,6 +52,9 @@ def _train(fold: int, everything: Params) -> None:
     history = restore_checkpoint(trainer, checkpoint) if checkpoint.exists() else []
     out = paths.trained(fold)
     out.mkdir(parents=True, exist_ok=True)
+    about = {"fold": fold, **_deciding(params)}
+    picture = paths.fold_results(fold) / "training.png"
+    watch = Watch(trainer, batches, training.picture_every, picture)
     with (
         Live(str(out / "live"), dvcyaml=False, save_dvc_exp=False, monitor_system=False) as live,
         Bar(f"Training fold {fold}", training.iterations) as bar,
@@ -61,12 +67,13 @@ def _train(fold: int, everything: Params) -> None:
             history.append(row)
             _log(live, row)
             bar.advance(note=" ".join(f"{k} {v:.3g}" for k, v in row.items()))
+            watch.look()
             done = trainer.step_number
             if done % training.checkpoint == 0 and done < training.iterations:
-                save_checkpoint(trainer, history, checkpoint)
+                save_checkpoint(trainer, history, checkpoint, about)
     # DVC keeps the curves; this copy of their last row would lie there untracked.
     (out / "live" / "metrics.json").unlink(missing_ok=True)
-    save_model(trainer, paths.model(fold), {"fold": fold, **as_json(params)})
+    save_model(trainer, paths.model(fold), about)
     checkpoint.unlink(missing_ok=True)
     if scratch.exists():
         scratch.rmdir()
@@ -116,12 +123,17 @@ def _loader(batches: StepBatches, start: int, workers: int) -> Iterator[Batch]:
     return iter(DataLoader(batches, batch_size=None, sampler=order, num_workers=workers))
 
 
+def _deciding(params: TrainParams) -> dict[str, Any]:
+    """The params that decide the weights: all but how often a picture is drawn."""
+    return params.model_dump(exclude={"training": {"picture_every"}})
+
+
 def _key(fold: int, params: TrainParams) -> str:
     used = [paths.MANIFEST]
     if params.mine:
         used += [paths.clusters(fold), *sorted(paths.pseudo_masks(fold).glob("*.zip"))]
     digests = [file_digest(p) for p in used]
-    return scratch_key("train", fold, as_json(params), encoder_key(params), digests)
+    return scratch_key("train", fold, _deciding(params), encoder_key(params), digests)
 
 
 def _log(live: Live, row: Row) -> None:

@@ -1,5 +1,8 @@
 """What a file is, told from the file alone."""
 
+import json
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,9 @@ from fsslib.episode_files import save_episodes
 from fsslib.episodes import draw_episode_set
 from fsslib.info import describe_file
 from fsslib.storage import create_hdf5
+from fsslib.training.checkpoint import save_checkpoint
 from tests.helpers import one_line
+from tests.training.toy import CLASSES, make_trainer
 
 
 def test_hdf5_tells_kind_layout_attributes_and_shapes(tmp_path):
@@ -26,23 +31,69 @@ def test_hdf5_tells_kind_layout_attributes_and_shapes(tmp_path):
     ]
 
 
-def test_a_model_tells_its_parts_and_params(tmp_path):
+def test_a_model_tells_whose_it_is_its_parts_and_params(tmp_path):
     path = tmp_path / "model.safetensors"
-    head = '{"kind": "model", "backbone": "resnet18", "about": {"fold": 2, "m": 0.999}}'
+    training = {"iterations": 200, "lr": 0.001, "precision": "float32"}
+    about = {"fold": 2, "backbone": "resnet18", "m": 0.999, "training": training}
+    about["unlabeled"] = [{"source": "train", "cap": None}]
+    head = json.dumps({"kind": "model", "version": 1, "backbone": "resnet18", "about": about})
     tensors = {
         "online.bn.weight": torch.zeros(3),
         "online.bn.running_mean": torch.zeros(3),
         "head.0.weight": torch.zeros(2, 5),
+        "head.6.bias": torch.zeros(6),
+        "background": torch.zeros(4),
     }
     save_file(tensors, path, metadata={"fsslib": head})
     assert describe_file(path) == [
-        "model: 3 tensors",
-        "head: 10 parameters",
-        "online: 3 parameters",
-        "backbone: resnet18",
+        "model: 5 tensors",
         "fold: 2",
+        "backbone: resnet18",
+        "step: 200 of 200",
+        "precision: float32",
+        "k: 5",
+        "background: 4 values, the global background prototype",
+        "head: 16 parameters, the auxiliary head",
+        "online: 3 parameters, the encoder's last weights",
         "m: 0.999",
+        "training.iterations: 200",
+        "training.lr: 0.001",
+        "training.precision: float32",
+        "unlabeled.0.cap: null",
+        "unlabeled.0.source: train",
+        "version: 1",
     ]
+
+
+@pytest.mark.parametrize(("classes", "k"), [(CLASSES, CLASSES - 1), (None, None)])
+def test_a_checkpoint_tells_its_step_and_the_losses_there(tmp_path, classes, k):
+    trainer = make_trainer(classes)
+    trainer.step_number = 50
+    path = tmp_path / "c.safetensors"
+    about = {"fold": 1, "training": {"iterations": 200, "precision": "bfloat16"}}
+    save_checkpoint(trainer, [{"loss": 9.0}, {"loss": 1.23456, "lr": 0.001}], path, about)
+    lines = describe_file(path)
+    assert lines[0].startswith("checkpoint: ")
+    assert lines[1:7] == [
+        "fold: 1",
+        "backbone: resnet18",
+        "step: 50 of 200",
+        "precision: bfloat16",
+        f"k: {k}" if k else "k: none, trained without mining",
+        "last step: loss 1.23, lr 0.001",
+    ]
+    count = sum(p.numel() for p in trainer.encoder.parameters())
+    assert f"online: {count} parameters, the encoder's last weights" in lines
+    assert f"average: {count} parameters, the encoder's moving average" in lines
+    assert any(line.startswith("head: ") for line in lines) == (k is not None)
+    assert not any("history" in line for line in lines)
+
+
+@pytest.mark.parametrize("head", [{"about": 3}, {"history": [7]}, {"history": "x", "step": [1]}])
+def test_an_odd_header_is_told_as_it_is(tmp_path, head):
+    path = tmp_path / "odd.safetensors"
+    save_file({"online.a": torch.zeros(2)}, path, metadata={"fsslib": json.dumps(head)})
+    assert describe_file(path)[0] == "weights: 1 tensors"
 
 
 def test_weights_of_others_are_counted(tmp_path):
@@ -73,6 +124,7 @@ def test_manifest_and_episodes(tmp_path, discs):
     [
         ("absent.h5", None),
         ("a.safetensors", b"no weights"),
+        ("a.safetensors", pickle.dumps({"a": 1})),
         ("a.json", b"{}"),
         ("a.json", b"["),
         ("a.h5", b"no HDF5"),

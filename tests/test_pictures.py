@@ -16,9 +16,11 @@ from fsslib.pictures import (
     TILE,
     TRUTH,
     colour_mask,
+    compared_mask,
     grid,
     overlay,
     pseudo_panel,
+    sheet,
 )
 from tests.scenes import NAMES, Scenes, TinyEncoder
 
@@ -60,6 +62,25 @@ def test_overlay_without_tint_leaves_the_inside_as_it_is():
 def test_colour_mask_uses_the_voc_palette():
     shown = np.asarray(colour_mask(np.array([[0, 1, 255]], np.uint8)))
     assert shown.tolist() == [[[0, 0, 0], [128, 0, 0], [224, 224, 192]]]
+
+
+def test_compared_mask_is_pale_where_it_differs():
+    mask, reference = np.array([[0, 1, 2]], np.uint8), np.array([[1, 1, 0]], np.uint8)
+    shown = np.asarray(compared_mask(mask, reference))
+    # 0.4 of black, all of dark red, 0.4 of green; the rest is white
+    assert shown.tolist() == [[[153, 153, 153], [128, 0, 0], [153, 204, 153]]]
+
+
+def test_sheet_puts_each_block_under_its_title():
+    red, blue = Image.new("RGB", (64, 64), "red"), Image.new("RGB", (64, 64), "blue")
+    shown = opened(sheet([("one", [[("a", red)]]), ("", [[("b", blue)]]), ("two", [])], 64))
+    line, title = 64 + 20 + GAP, 30 + GAP
+    assert shown.shape[0] == 2 * line + 2 * title
+    assert shown[title + 20 + 32, 32].tolist() == [255, 0, 0]
+    assert shown[title + line + 20 + 32, 32].tolist() == [0, 0, 255]
+    assert (shown[:30] < 128).any()
+    assert (shown[title + 2 * line :] < 128).any()
+    assert sheet([("", [[("a", red)]])], 64) == grid([[("a", red)]], 64)
 
 
 def test_grid_puts_pictures_of_a_row_beside_each_other_at_one_height():

@@ -19,8 +19,8 @@ from fsslib.data.scaling import shrink
 from fsslib.data.transforms import crop_on_class, rescale, strong_augment
 from fsslib.errors import FsslibError
 
-PAIRS, POOL, ORDER = 1, 2, 3
-"""First word of the seeds of pairs, pool images and the pool's order."""
+PAIRS, POOL, ORDER, EXAMPLES = 1, 2, 3, 4
+"""First word of the seeds of pairs, pool images, the pool's order and what pictures show."""
 
 
 class Batch(TypedDict, total=False):
@@ -67,6 +67,11 @@ class BatchPlan:
 class StepBatches(Dataset[Batch]):
     """Dataset whose item i is the whole batch of step i.
 
+    Attributes:
+        by_class: ids of the images of each class that episodes are drawn of.
+        names: of these classes.
+        pool: images with a pseudo-mask; none for the baseline.
+
     Raises:
         FsslibError: no base class has `shot + 1` images.
     """
@@ -87,10 +92,16 @@ class StepBatches(Dataset[Batch]):
             manifest, fold, plan.min_pixels, plan.shot + 1, plan.long_side
         )
         self._classes = sorted(self.by_class)
-        self._pool, self._pseudo = pool, pseudo
+        self.names = {c: manifest.classes[c] for c in self._classes}
+        self.pool, self._pseudo = pool, pseudo
 
     def __len__(self) -> int:
         return self.steps
+
+    @property
+    def mined(self) -> bool:
+        """Whether batches hold pool images with pseudo-masks."""
+        return self._pseudo is not None
 
     def __getitem__(self, step: int) -> Batch:
         """Build the batch of one step."""
@@ -102,23 +113,29 @@ class StepBatches(Dataset[Batch]):
             query_images=torch.stack([images[-1] for images, _ in pairs]),
             query_masks=torch.stack([masks[-1] for _, masks in pairs]),
         )
-        if self._pseudo is not None:
+        if self.mined:
             extra = [self._pool_image(step, slot) for slot in range(plan.pool_images)]
             batch["pool_images"] = torch.stack([image for image, _ in extra])
             batch["pool_masks"] = torch.stack([mask for _, mask in extra])
         return batch
 
     def _pair(self, step: int, slot: int) -> tuple[list[Tensor], list[Tensor]]:
-        """Supports, then the query, of one class drawn uniformly among the base classes."""
-        plan = self.plan
-        rng = np.random.default_rng([plan.seed, PAIRS, step, slot])
+        """A pair of one class drawn uniformly among the base classes."""
+        rng = np.random.default_rng([self.plan.seed, PAIRS, step, slot])
         class_id = self._classes[int(rng.integers(len(self._classes)))]
-        ids = self.by_class[class_id]
+        return self.draw_pair(class_id, rng)
+
+    def draw_pair(
+        self, class_id: int, rng: np.random.Generator
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Crops of the supports, then of the query, of one class, and their masks (1, 0 or 255)."""
+        plan, ids = self.plan, self.by_class[class_id]
         chosen = rng.choice(len(ids), plan.shot + 1, replace=False)
         images, masks = [], []
         for number in chosen:
             image, labels = self._read(ids[number])
-            factor = shrink(*labels.shape, plan.long_side) * float(rng.uniform(*plan.scale))
+            size = labels.shape[0], labels.shape[1]
+            factor = shrink(*size, plan.long_side) * float(rng.uniform(*plan.scale))
             image, labels = rescale(image, labels, factor)
             mask = binary_mask(labels, class_id)
             image, mask = crop_on_class(image, mask, plan.crop, plan.min_pixels, rng)
@@ -132,11 +149,19 @@ class StepBatches(Dataset[Batch]):
 
     def _pool_image(self, step: int, slot: int) -> tuple[Tensor, Tensor]:
         """Pool images in an order shuffled anew for each pass over the pool."""
-        assert self._pseudo is not None
         plan, position = self.plan, step * self.plan.pool_images + slot
-        epoch, place = divmod(position, len(self._pool))
-        item = self._pool[_order(plan.seed, epoch, len(self._pool))[place]]
+        epoch, place = divmod(position, len(self.pool))
+        item = self.pool[_order(plan.seed, epoch, len(self.pool))[place]]
         rng = np.random.default_rng([plan.seed, POOL, step, slot])
+        return strong_augment(*self.read_pool(item), plan.crop, rng)
+
+    def read_pool(self, item: PoolImage) -> tuple[Tensor, Tensor]:
+        """A pool image, (3, H, W) uint8, and its pseudo-mask, (H, W) uint8, as they are stored.
+
+        Raises:
+            FsslibError: the two differ in size.
+        """
+        assert self._pseudo is not None
         image = torch.from_numpy(read_image(item.path).copy()).permute(2, 0, 1)
         mask = torch.from_numpy(self._pseudo(item.id).copy())
         if mask.shape != image.shape[1:]:
@@ -144,7 +169,7 @@ class StepBatches(Dataset[Batch]):
                 f"pseudo-mask of {item.id} is {tuple(mask.shape)}, its image "
                 f"{tuple(image.shape[1:])}: run the stage 'annotate' again"
             )
-        return strong_augment(image, mask, plan.crop, rng)
+        return image, mask
 
 
 @lru_cache(maxsize=2)

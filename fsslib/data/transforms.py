@@ -98,6 +98,15 @@ def strong_augment(
     return strong_colour(image, rng), mask
 
 
+def centre_square(image: Tensor, mask: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """The largest square around the centre of (3, H, W) and (H, W), resized to `side` px."""
+    shorter = min(mask.shape)
+    top, left = ((n - shorter) // 2 for n in mask.shape)
+    box = top, left, shorter, shorter
+    mask = tv.resized_crop(mask[None], *box, [side, side], InterpolationMode.NEAREST)[0]
+    return tv.resized_crop(image, *box, [side, side], antialias=True), mask
+
+
 def _crop_box(height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
     area = height * width * rng.uniform(*CROP_AREA)
     aspect = np.exp(rng.uniform(*np.log(ASPECT)))

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from fsslib.tensor_files import (
     VERSION,
+    check_tensors,
     header_value,
     load_tensors,
     named_tensors,
     restore_module,
     save_tensors,
-    take_tensor,
 )
 from fsslib.trained_model import KIND
 from fsslib.training.trainer import Row, Trainer
@@ -22,58 +22,73 @@ from fsslib.training.trainer import Row, Trainer
 REMEDY = "delete it"
 
 
-def save_checkpoint(trainer: Trainer, history: list[Row], path: Path) -> None:
-    """Write everything that the next step depends on, and the curves so far, atomically."""
-    tensors = {
-        **named_tensors(trainer.encoder, "online."),
-        **named_tensors(trainer.average.model, "average."),
-    }
-    if trainer.head is not None:
-        tensors |= named_tensors(trainer.head, "head.")
+def save_checkpoint(
+    trainer: Trainer, history: list[Row], path: Path, about: Mapping[str, Any] | None = None
+) -> None:
+    """Write everything that the next step depends on, and the curves so far, atomically.
+
+    Args:
+        trainer: to go on with.
+        history: a row a step.
+        path: of the file.
+        about: fold and params that made it, for `fss info`.
+    """
+    tensors = _weights(trainer)
     for number, parameter in enumerate(_parameters(trainer)):
         buffer = trainer.optimizer.state[parameter].get("momentum_buffer")
         if buffer is not None:  # none before the first step, nor at momentum 0
             tensors[f"momentum.{number}"] = buffer
     tensors |= {"memory.sum": trainer.memory.sum, "memory.weight": trainer.memory.weight}
-    save_tensors(
-        path, tensors, {"kind": "checkpoint", "step": trainer.step_number, "history": history}
-    )
+    head = {"kind": "checkpoint", "step": trainer.step_number, "history": history}
+    made_by = {"backbone": trainer.encoder.backbone, "about": dict(about or {})}
+    save_tensors(path, tensors, head | made_by)
 
 
 def restore_checkpoint(trainer: Trainer, path: Path) -> list[Row]:
-    """Bring a fresh trainer to the state that `save_checkpoint` wrote; returns the curves."""
+    """Bring a fresh trainer to the state that `save_checkpoint` wrote; returns the curves.
+
+    Raises:
+        FsslibError: as `load_model`; the trainer is then as it was.
+    """
     tensors, head = load_tensors(path, "checkpoint", REMEDY)
-    restore_module(trainer.encoder, tensors, "online.", path, REMEDY)
-    restore_module(trainer.average.model, tensors, "average.", path, REMEDY)
+    step = header_value(head, "step", int, path, REMEDY)
+    history: list[Row] = header_value(head, "history", list, path, REMEDY)
+    memory, like = trainer.memory, _weights(trainer)
+    if trainer.settings.momentum > 0 and step > 0:
+        like |= {f"momentum.{n}": p for n, p in enumerate(_parameters(trainer))}
+    like |= {"memory.sum": memory.sum, "memory.weight": memory.weight}
+    check_tensors(tensors, like, path, REMEDY)
+    restore_module(trainer.encoder, tensors, "online.")
+    restore_module(trainer.average.model, tensors, "average.")
     if trainer.head is not None:
-        restore_module(trainer.head, tensors, "head.", path, REMEDY)
-    trainer.step_number = int(header_value(head, "step", path, REMEDY))
-    if trainer.settings.momentum > 0 and trainer.step_number > 0:
-        for number, parameter in enumerate(_parameters(trainer)):
-            buffer = take_tensor(tensors, f"momentum.{number}", parameter, path, REMEDY)
+        restore_module(trainer.head, tensors, "head.")
+    for number, parameter in enumerate(_parameters(trainer)):
+        if f"momentum.{number}" in like:
             # Strides decide the order of sums: a contiguous copy would not resume bit for bit.
-            kept = torch.empty_like(parameter).copy_(buffer)
+            kept = torch.empty_like(parameter).copy_(tensors[f"momentum.{number}"])
             trainer.optimizer.state[parameter]["momentum_buffer"] = kept
-    memory = trainer.memory
-    memory.sum = take_tensor(tensors, "memory.sum", memory.sum, path, REMEDY)
-    memory.weight = take_tensor(tensors, "memory.weight", memory.weight, path, REMEDY)
-    history: list[Row] = header_value(head, "history", path, REMEDY)
+    memory.sum, memory.weight = tensors["memory.sum"], tensors["memory.weight"]
+    trainer.step_number = step
     return history
 
 
 def save_model(trainer: Trainer, path: Path, about: Mapping[str, Any]) -> None:
     """Write both encoders, the head and the global background prototype with what made them."""
-    tensors = {
-        **named_tensors(trainer.encoder, "online."),
-        **named_tensors(trainer.average.model, "average."),
-    }
-    if trainer.head is not None:
-        tensors |= named_tensors(trainer.head, "head.")
+    tensors = _weights(trainer)
     background = trainer.memory.value()
     if background is not None:
         tensors["background"] = background
     head = {"kind": KIND, "version": VERSION, "backbone": trainer.encoder.backbone}
     save_tensors(path, tensors, {**head, "about": dict(about)})
+
+
+def _weights(trainer: Trainer) -> dict[str, Tensor]:
+    """Both encoders and the head, by their names in a file."""
+    tensors = {
+        **named_tensors(trainer.encoder, "online."),
+        **named_tensors(trainer.average.model, "average."),
+    }
+    return tensors if trainer.head is None else tensors | named_tensors(trainer.head, "head.")
 
 
 def _parameters(trainer: Trainer) -> list[Tensor]:

@@ -4,10 +4,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
+from fsslib.background import fuse_background
 from fsslib.data.folds import IGNORE
 from fsslib.pooling import project_masks, upsample
 
 HEAD_WIDTH = 256
+LAST_BIAS = "6.bias"
+"""Of the head's state: one value a class, K + 1."""
 
 
 def episode_prototypes(features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,6 +47,32 @@ def score_map(features: Tensor, prototypes: Tensor, sigma: float) -> Tensor:
     unit = normalize(features.flatten(2), dim=1)
     scores = normalize(prototypes, dim=2) @ unit
     return sigma * scores.view(*scores.shape[:2], *features.shape[-2:])
+
+
+def query_scores(
+    features: Tensor,
+    foreground: Tensor,
+    background: Tensor,
+    known: Tensor | None,
+    share: float,
+    sigma: float,
+) -> Tensor:
+    """Logits of each episode's query (eq. 5), the global background fused in (eq. 7).
+
+    Args:
+        features: (P, C, h, w) float32 of the queries.
+        foreground: (P, C) float32, of `episode_prototypes`.
+        background: (P, C) float32, likewise.
+        known: (C,) float32 global background prototype, or None before there is one.
+        share: of `known` in the background.
+        sigma: factor before the softmax.
+
+    Returns:
+        (P, 2, h, w) float32, background first.
+    """
+    if share > 0 and known is not None:
+        background = fuse_background(known.to(background), background, share)
+    return score_map(features, torch.stack([background, foreground], dim=1), sigma)
 
 
 def pixel_loss(scores: Tensor, masks: Tensor) -> Tensor:

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fsslib.background import fuse_background
 from fsslib.data.batches import Batch
 from fsslib.encoder import Encoder, normalise
 from fsslib.encoding import Precision
 from fsslib.errors import FsslibError
-from fsslib.training.losses import MiningHead, episode_prototypes, pixel_loss, score_map
+from fsslib.training.losses import MiningHead, episode_prototypes, pixel_loss, query_scores
 from fsslib.training.memory import BackgroundMemory, WeightAverage
+from fsslib.training.progress import foreground_iou, label_agreement
 
 Row = dict[str, float]
-"""One step's losses and learning rate, by name."""
+"""One step's losses, learning rate and progress, by name."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Trainer:
         return settings.lr * 0.1**drops
 
     def step(self, batch: Batch) -> Row:
-        """One update; returns the losses and the rate.
+        """One update; returns the losses, the rate and how well both branches do (0 to 1).
 
         Raises:
             FsslibError: the loss is not finite.
@@ -105,7 +105,7 @@ class Trainer:
             self.optimizer.param_groups, (settings.lr, settings.head_lr), strict=False
         ):
             group["lr"] = rate * start / settings.lr
-        episode, pseudo = self._losses(batch)
+        episode, pseudo, progress = self._losses(batch)
         loss = episode if pseudo is None else episode + settings.pseudo_weight * pseudo  # eq. 1
         if not torch.isfinite(loss):
             raise FsslibError(
@@ -117,10 +117,11 @@ class Trainer:
         self.average.update(self.encoder, self.step_number)
         self.step_number += 1
         row = {"loss": loss.item(), "episode": episode.item(), "lr": rate}
+        row |= {name: value.item() for name, value in progress.items()}
         return row if pseudo is None else {**row, "pseudo": pseudo.item()}
 
-    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """L_gt of eq. 4 and L_pseudo; updates the background memory (eq. 6)."""
+    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+        """L_gt of eq. 4, L_pseudo and progress; updates the background memory (eq. 6)."""
         supports = batch["support_images"]
         pairs, shot = supports.shape[:2]
         parts = [supports.flatten(0, 1), batch["query_images"]]
@@ -140,15 +141,22 @@ class Trainer:
         present = (masks == 0).flatten(1).any(dim=1)
         if present.any():
             self.memory.update(background[present].mean(dim=0))
-        share, known = self.settings.background_share, self.memory.value()
-        if share > 0 and known is not None:
-            background = fuse_background(known.to(background), background, share)
-        prototypes = torch.stack([background, foreground], dim=1)
-        scores = score_map(features[pairs * shot :], prototypes, self.settings.sigma)
-        episode = pixel_loss(scores, batch["query_masks"].to(self.device))
+        scores = query_scores(
+            features[pairs * shot :],
+            foreground,
+            background,
+            self.memory.value(),
+            self.settings.background_share,
+            self.settings.sigma,
+        )
+        truth = batch["query_masks"].to(self.device)
+        episode = pixel_loss(scores, truth)
+        progress = {"episode_iou": foreground_iou(scores, truth)}
         if head_scores is None:
-            return episode, None
-        return episode, pixel_loss(head_scores, batch["pool_masks"].to(self.device))
+            return episode, None, progress
+        labels = batch["pool_masks"].to(self.device)
+        progress["pseudo_accuracy"] = label_agreement(head_scores, labels)
+        return episode, pixel_loss(head_scores, labels), progress
 
     def run(self, batches: Iterator[Batch]) -> Iterator[Row]:
         """Step through `batches`, yielding each step's row."""

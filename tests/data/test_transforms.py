@@ -7,6 +7,7 @@ import torch
 from fsslib.data import transforms
 from fsslib.data.transforms import (
     GRAY,
+    centre_square,
     crop_on_class,
     pad_to,
     rescale,
@@ -51,6 +52,18 @@ def test_padding_fills_right_and_below_with_gray_and_ignore():
 def test_larger_images_are_not_padded():
     image, mask = marked(9, 12)
     assert pad_to(image, mask, 9)[0].shape == (3, 9, 12)
+
+
+@pytest.mark.parametrize(("size", "corner"), [((24, 40), (0, 8)), ((41, 24), (8, 0))])
+def test_centre_square_of_a_photograph(size, corner):
+    image, mask = marked(*size)
+    square, square_mask = centre_square(image, mask, 24)
+    assert square.shape == (3, 24, 24)
+    assert_aligned(square, square_mask, mask)
+    assert square[:2, 0, 0].tolist() == list(corner)
+    smaller, smaller_mask = centre_square(image, mask, 12)
+    assert smaller.shape == (3, 12, 12)
+    assert smaller_mask.shape == (12, 12)
 
 
 @pytest.mark.parametrize("seed", range(12))

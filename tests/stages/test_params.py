@@ -169,6 +169,7 @@ def test_missing_key_is_named(raw, path, key):
         ("episodes", 0), ("ways", 0), ("min_pixels", 0), ("scenes.size", 32),
         ("shard_images", 0), ("regions.min_area", 1.5), ("training.iterations", 0),
         ("training.crop", 16), ("training.lr", 0), ("training.momentum", 1),
+        ("training.picture_every", -1), ("training.picture_every", 2.5),
         ("training.ema_decay", 1), ("training.weight_decay", -1e-4), ("training.scale_min", 0),
         ("runtime.workers", -1), ("runtime.memory_gb", 0), ("data_root", ""), ("weights", ""),
         ("unlabeled", []),

@@ -109,6 +109,17 @@ def contents(folder: Path) -> dict:
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+def test_pictures_of_training_change_no_byte_of_what_it_leaves(project):
+    trained = project.folder / "data/train/0"
+    picture = project.folder / "results/folds/0/training.png"
+    before, last = contents(trained), picture.read_bytes()
+    for every, drawn in ((1, True), (0, False), (50, True)):
+        project.set_training(picture_every=every)
+        project.run("python", "-m", "stages.train", "--fold", "0")
+        assert contents(trained) == before
+        assert (picture.read_bytes() == last) == drawn
+
+
 @pytest.mark.slow
 def test_two_processes_write_the_bytes_of_one(project):
     project.put(shard_images=8)

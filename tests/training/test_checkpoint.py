@@ -1,6 +1,7 @@
 """Interrupted training ends in the same weights, and models load whole or not at all."""
 
 import json
+import pickle
 
 import pytest
 import torch
@@ -138,6 +139,46 @@ def no_about(tensors, head):
     del head["about"]
 
 
+def odd_about(tensors, head):
+    head["about"] = "fold 1"
+
+
+def odd_backbone(tensors, head):
+    head["backbone"] = 18
+
+
+def extra_tensor(tensors, head):
+    tensors["online.fc.weight"] = torch.zeros(2)
+
+
+def half_precision(tensors, head):
+    tensors["average.conv1.weight"] = tensors["average.conv1.weight"].half()
+
+
+def not_a_number(tensors, head):
+    tensors["online.layer1.0.bn1.running_var"][3] = float("nan")  # of the encoder not asked for
+
+
+def infinite(tensors, head):
+    tensors["average.conv1.weight"][0] = float("inf")
+
+
+def lost_head(tensors, head):
+    del tensors["head.4.running_mean"]
+
+
+def other_head(tensors, head):
+    tensors["head.6.bias"] = torch.zeros(9)
+
+
+def no_classes(tensors, head):
+    del tensors["head.6.bias"]
+
+
+def odd_background(tensors, head):
+    tensors["background"] = torch.zeros(3)
+
+
 def truncated(path):
     path.write_bytes(path.read_bytes()[:-10])
 
@@ -154,6 +195,19 @@ def garbage(path):
     path.write_bytes(b"\x80\x04not safetensors" * 9)
 
 
+def pickled(path):
+    torch.save({"online.conv1.weight": torch.zeros(3)}, path)
+
+
+def plainly_pickled(path):
+    path.write_bytes(pickle.dumps(Trap()))
+
+
+class Trap:
+    def __reduce__(self):
+        return pytest.fail, ("unpickled",)
+
+
 def plain_weights(path):
     save_file({"a": torch.zeros(3)}, path)
 
@@ -166,12 +220,40 @@ def absent(path):
     path.unlink()
 
 
-CHANGES = [other_backbone, unknown_backbone, lost_tensor, other_shape, older, checkpoint, no_about]
-DAMAGES = [truncated, cut_short, empty, garbage, plain_weights, odd_header, absent]
+CHANGES = {
+    other_backbone: "lacks average.layer1.2",
+    unknown_backbone: "unknown backbone 'vgg16'",
+    lost_tensor: "lacks average.layer3.1.conv2.weight: ",
+    other_shape: "average.conv1.weight as float32 (64, 3, 3, 3), expected float32 (64, 3, 7, 7): ",
+    older: "has layout 0, this code reads 1: ",
+    checkpoint: "holds 'checkpoint', expected 'model': ",
+    no_about: "does not say its about: ",
+    odd_about: "says about 'fold 1', no dict: ",
+    odd_backbone: "says backbone 18, no str: ",
+    extra_tensor: "has online.fc.weight, which nothing reads: ",
+    half_precision: "as float16 (64, 3, 7, 7), expected float32 (64, 3, 7, 7): ",
+    not_a_number: "values in online.layer1.0.bn1.running_var that are not finite: ",
+    infinite: "values in average.conv1.weight that are not finite: ",
+    lost_head: "lacks head.4.running_mean: ",
+    other_head: "head.6.weight as float32 (4, 256, 1, 1), expected float32 (9, 256, 1, 1): ",
+    no_classes: "lacks head.6.bias: ",
+    odd_background: "background as float32 (3,), expected float32 (256,): ",
+}
+DAMAGES = {
+    truncated: "is damaged (",
+    cut_short: "is damaged (",
+    empty: "is damaged (",
+    garbage: "is damaged (",
+    pickled: "is damaged (",
+    plainly_pickled: "is damaged (",
+    plain_weights: "holds None, expected 'model': ",
+    odd_header: "is damaged (its header is no mapping): ",
+    absent: "does not exist: ",
+}
 
 
-@pytest.mark.parametrize("damage", CHANGES + DAMAGES)
-def test_bad_model_is_one_line_that_names_the_file(trained, tmp_path, damage):
+@pytest.mark.parametrize("damage", [*CHANGES, *DAMAGES])
+def test_bad_model_is_one_line_that_names_the_file_and_the_fault(trained, tmp_path, damage):
     path = tmp_path / "model.safetensors"
     save_model(trained, path, {})
     if damage in CHANGES:
@@ -180,10 +262,11 @@ def test_bad_model_is_one_line_that_names_the_file(trained, tmp_path, damage):
         damage(path)
     message = one_line(load_model, path, True)
     assert message.startswith(str(path))
+    assert (CHANGES | DAMAGES)[damage] in message
     assert message.endswith("run the stage 'train' again")
 
 
-@pytest.mark.parametrize("damage", [truncated, garbage, plain_weights, odd_header, absent])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_bad_checkpoint_is_one_line_that_says_to_delete_it(trained, tmp_path, damage):
     path = tmp_path / "c.safetensors"
     save_checkpoint(trained, [], path)
@@ -193,18 +276,75 @@ def test_bad_checkpoint_is_one_line_that_says_to_delete_it(trained, tmp_path, da
     assert message.endswith("delete it")
 
 
-def test_checkpoint_of_another_k_or_without_momentum_is_refused(trained, tmp_path):
+def no_memory(tensors, head):
+    del tensors["memory.weight"]
+
+
+def single_memory(tensors, head):
+    tensors["memory.weight"] = tensors["memory.weight"].float()
+
+
+def no_momentum(tensors, head):
+    del tensors["momentum.3"]
+
+
+def unknown_momentum(tensors, head):
+    tensors["momentum.999"] = torch.zeros(2)
+
+
+def infinite_momentum(tensors, head):
+    tensors["momentum.0"][0] = float("-inf")
+
+
+def no_step(tensors, head):
+    del head["step"]
+
+
+def odd_step(tensors, head):
+    head["step"] = "second"
+
+
+def odd_history(tensors, head):
+    head["history"] = {}
+
+
+@pytest.mark.parametrize(
+    ("damage", "fault"),
+    [
+        (no_memory, "lacks memory.weight: "),
+        (single_memory, "memory.weight as float32 (), expected float64 (): "),
+        (no_momentum, "lacks momentum.3: "),
+        (unknown_momentum, "has momentum.999, which nothing reads: "),
+        (infinite_momentum, "values in momentum.0 that are not finite: "),
+        (no_step, "does not say its step: "),
+        (odd_step, "says step 'second', no int: "),
+        (odd_history, "says history {}, no list: "),
+        (not_a_number, "values in online.layer1.0.bn1.running_var that are not finite: "),
+        (lost_tensor, "lacks average.layer3.1.conv2.weight: "),
+        (extra_tensor, "has online.fc.weight, which nothing reads: "),
+        (half_precision, "expected float32 (64, 3, 7, 7): "),
+    ],
+)
+def test_a_refused_checkpoint_names_the_fault_and_leaves_the_trainer_alone(
+    trained, tmp_path, damage, fault
+):
+    path = tmp_path / "c.safetensors"
+    save_checkpoint(trained, [], path)
+    rewrite(path, damage)
+    fresh = make_trainer()
+    before = state_of(fresh)
+    message = one_line(restore_checkpoint, fresh, path)
+    assert message.startswith(str(path))
+    assert fault in message
+    assert message.endswith("delete it")
+    assert differing(before, state_of(fresh)) == []
+
+
+def test_checkpoint_of_another_k_or_of_a_mining_run_is_refused(trained, tmp_path):
     path = tmp_path / "c.safetensors"
     save_checkpoint(trained, [], path)
     assert "head.6.weight" in one_line(restore_checkpoint, make_trainer(CLASSES + 1), path)
-
-    def forget(tensors, head):
-        del tensors["momentum.3"]
-
-    rewrite(path, forget)
-    message = one_line(restore_checkpoint, make_trainer(), path)
-    assert message.startswith(str(path))
-    assert message.endswith("delete it")
+    assert "has head.0.weight, " in one_line(restore_checkpoint, make_trainer(None), path)
 
 
 def test_a_model_is_no_checkpoint(trained, tmp_path):

@@ -1,5 +1,6 @@
 """One step against its equations, the schedule, and what a toy run learns."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -75,6 +76,19 @@ def test_losses_of_a_step_equal_the_equations(discs, shot):
     assert torch.allclose(trainer.memory.value(), common, rtol=1e-3, atol=1e-4)
 
 
+def test_a_step_tells_how_well_both_branches_did_before_it(batches):
+    trainer, batch = make_trainer(), batches[0]
+    with torch.no_grad():
+        # A copy of the head: in training its batch norm moves.
+        logits = deepcopy(trainer.head)(trainer.encoder(normalise(batch["pool_images"])))
+    places = [0, 10, 21, 31]  # of the 4 feature locations among 32 px
+    sampled = batch["pool_masks"][:, places][:, :, places]
+    expected = (logits.argmax(dim=1) == sampled).float().mean().item()
+    row = trainer.step(batch)
+    assert row["pseudo_accuracy"] == pytest.approx(expected, abs=2e-3)
+    assert 0 < row["episode_iou"] < 1
+
+
 def test_background_of_an_episode_can_be_fused_with_the_global_one(batches):
     with torch.no_grad():
         fused, _, _ = naive_losses(make_trainer(), batches[0], share=0.8)
@@ -131,6 +145,8 @@ def test_thirds_of_any_length(iterations, drops):
 def test_a_toy_run_learns(batches):
     trainer = make_trainer(iterations=30, lr=0.003)
     rows = [trainer.step(batches[0]) for _ in range(12)]
+    assert rows[-1]["episode_iou"] > rows[0]["episode_iou"]
+    assert rows[-1]["pseudo_accuracy"] > rows[0]["pseudo_accuracy"]
     assert rows[-1]["episode"] < 0.7 * rows[0]["episode"]
     assert rows[-1]["pseudo"] < 0.8 * rows[0]["pseudo"]
 
@@ -149,7 +165,7 @@ def test_the_baseline_has_no_head_and_asks_for_no_pool(discs):
     trainer = make_trainer(None)
     row = trainer.step(make_batches(discs, mined=False)[0])
     assert trainer.head is None
-    assert set(row) == {"loss", "episode", "lr"}
+    assert set(row) == {"loss", "episode", "lr", "episode_iou"}
     assert row["loss"] == row["episode"]
     assert len(trainer.optimizer.param_groups) == 1
 

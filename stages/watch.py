@@ -1,0 +1,39 @@
+"""Drawing a fold's picture of training: at the start, every so often and at the end."""
+
+from pathlib import Path
+
+from fsslib.data.batches import StepBatches
+from fsslib.ranks import read_ranks
+from fsslib.storage import write_bytes
+from fsslib.training.trainer import Trainer
+from fsslib.training_pictures import fixed_examples, no_picture, training_picture
+
+
+class Watch:
+    """Keeps one file at the latest picture; of several processes the first draws.
+
+    Args:
+        trainer: to watch.
+        batches: of the run; what is shown is drawn beside them.
+        every: steps between pictures, 0 for none.
+        path: of the PNG.
+    """
+
+    def __init__(self, trainer: Trainer, batches: StepBatches, every: int, path: Path) -> None:
+        self._trainer, self._every, self._path = trainer, every, path
+        self._draws = every > 0 and read_ranks().leads
+        if self._draws:
+            self._examples = fixed_examples(batches)
+            self._draw()
+        elif read_ranks().leads:
+            # DVC wants every declared file.
+            write_bytes(path, no_picture("training.picture_every is 0: no picture was drawn"))
+
+    def look(self) -> None:
+        """Draw if the step that was just made is one to draw after."""
+        done = self._trainer.step_number
+        if self._draws and (done % self._every == 0 or done == self._trainer.settings.iterations):
+            self._draw()
+
+    def _draw(self) -> None:
+        write_bytes(self._path, training_picture(self._trainer, self._examples))
