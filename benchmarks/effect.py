@@ -4,9 +4,9 @@
     python -m benchmarks.effect --out /tmp/effect --tune 2    # learning rates, on fold 2 alone
 
 For each training seed and fold: the encoder as it comes (training-free), the plain baseline trained
-as long (its averaged weights, as ours), and our training, whose model is scored without rectification,
-with the background's and with both.
-Photographs are encoded once, and what is finished is not run again: an interrupted run goes on.
+as long (its averaged weights, as ours), and our training, whose model is scored without
+rectification, with the background's and with both. Photographs are encoded once, and what is
+finished is not run again: an interrupted run goes on.
 Prints Markdown tables and writes OUT/effect.json; the last line is one JSON object.
 """
 
