@@ -1,12 +1,14 @@
 """One training step measured: ours against the released baseline's arithmetic.
 
     python -m benchmarks.training
+    python -m benchmarks.training --device cuda --sizes 473 --pairs 4 --steps 20
 
 The baseline's step (PANet's, which the paper's authors released): plain layers with batch norm in
 `eval`, features of supports upsampled to image size for masked average pooling, one pair after the
 other. Ours: batch norm folded, pooling at feature size, all pairs at once. Same weights, images and
-masks, no mining branch. Each way runs in a process of its own, so that its peak memory is its own.
-The last line is one JSON object of the smallest ratios over all sizes and pairs.
+masks, no mining branch. Each way runs in a process of its own, so that its peak memory is its own (of
+the process on a CPU, of the tensors on a GPU). The last line is one JSON object of the smallest ratios
+over all sizes and pairs; `speedup_bfloat16` is null where the hardware does not compute bfloat16.
 """
 
 import argparse
@@ -38,6 +40,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, nargs="*", default=[2, 4])
     parser.add_argument("--steps", type=int, default=2, help="timed, after one to warm up")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--bfloat16", action="store_true", help="also where it is emulated, slowly")
     parser.add_argument("--way", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -100,11 +104,13 @@ def pooled(feature: Tensor, where: Tensor) -> Tensor:
 def baseline_loss(encoder: Plain, batch: Batch) -> Tensor:
     """Loss of eq. 4, one pair after the other."""
     losses = []
+    device = next(encoder.parameters()).device
     size = batch["query_masks"].shape[1:]
     for i in range(len(batch["query_images"])):
-        support = encoder(normalise(batch["support_images"][i]))
-        query = encoder(normalise(batch["query_images"][i : i + 1]))
-        mask, target = batch["support_masks"][i, 0], batch["query_masks"][i : i + 1].long()
+        support = encoder(normalise(batch["support_images"][i].to(device)))
+        query = encoder(normalise(batch["query_images"][i : i + 1].to(device)))
+        mask = batch["support_masks"][i, 0].to(device)
+        target = batch["query_masks"][i : i + 1].long().to(device)
         prototypes = [pooled(support, (mask == value).float()) for value in (0, 1)]
         scores = [SIGMA * F.cosine_similarity(query, p[..., None, None], dim=1) for p in prototypes]
         full = F.interpolate(torch.stack(scores, 1), size, mode="bilinear", align_corners=True)
@@ -114,7 +120,7 @@ def baseline_loss(encoder: Plain, batch: Batch) -> Tensor:
 
 def baseline_steps(args: argparse.Namespace, batch: Batch, encoder: Encoder) -> Json:
     """Loss of the first step and mean seconds of the others."""
-    plain = Plain(encoder)
+    plain = Plain(encoder).to(args.device)
     plain.train()
     for module in plain.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -129,7 +135,7 @@ def baseline_steps(args: argparse.Namespace, batch: Batch, encoder: Encoder) -> 
         optimizer.step()
         return loss.item()
 
-    return timed(step, args.steps)
+    return timed(step, args)
 
 
 def our_steps(args: argparse.Namespace, batch: Batch, encoder: Encoder, precision: str) -> Json:
@@ -148,18 +154,28 @@ def our_steps(args: argparse.Namespace, batch: Batch, encoder: Encoder, precisio
         precision=precision,  # type: ignore[arg-type]
         seed=0,
     )
-    trainer = Trainer(encoder, None, settings, torch.device("cpu"))
-    return timed(lambda: trainer.step(batch)["episode"], args.steps)
+    trainer = Trainer(encoder, None, settings, torch.device(args.device))
+    return timed(lambda: trainer.step(batch)["episode"], args)
 
 
-def timed(step: Any, steps: int) -> Json:  # noqa: ANN401 - any function that returns a loss
+def timed(step: Any, args: argparse.Namespace) -> Json:  # noqa: ANN401 - a function to a loss
     loss = step()
     started = time.perf_counter()
-    for _ in range(steps):
-        step()
-    seconds = (time.perf_counter() - started) / steps
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    for _ in range(args.steps):
+        step()  # asks for the loss's value, so a GPU has finished
+    seconds = (time.perf_counter() - started) / args.steps
+    if args.device == "cuda":
+        peak = torch.cuda.max_memory_allocated() / 2**20
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"loss": loss, "seconds": seconds, "peak_mb": peak}
+
+
+def computes_bfloat16(device: str) -> bool:
+    """Whether the hardware does, rather than a slow emulation."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported()  # type: ignore[no-any-return]
 
 
 def run_way(args: argparse.Namespace) -> Json:
@@ -176,7 +192,7 @@ def measure(args: argparse.Namespace, way: str, size: int, pairs: int) -> Json:
     command = [
         *(sys.executable, "-m", "benchmarks.training", "--way", way, "--backbone", args.backbone),
         *("--sizes", str(size), "--pairs", str(pairs), "--steps", str(args.steps)),
-        *("--threads", str(args.threads)),
+        *("--threads", str(args.threads), "--device", args.device),
     ]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     result: Json = json.loads(done.stdout.splitlines()[-1])
@@ -188,27 +204,35 @@ def main() -> None:
     if args.way:
         print(json.dumps(run_way(args)))
         return
+    bfloat16 = args.bfloat16 or computes_bfloat16(args.device)
+    ways = ["baseline", "float32", *(["bfloat16"] if bfloat16 else [])]
     rows = []
     for size in args.sizes:
         for pairs in args.pairs:
-            got = {w: measure(args, w, size, pairs) for w in ("baseline", "float32", "bfloat16")}
-            naive = got["baseline"]
-            rows.append(
-                {
-                    "speedup_float32": naive["seconds"] / got["float32"]["seconds"],
-                    "speedup_bfloat16": naive["seconds"] / got["bfloat16"]["seconds"],
-                    "peak_ratio": naive["peak_mb"] / got["float32"]["peak_mb"],
-                    "peak_ratio_bfloat16": naive["peak_mb"] / got["bfloat16"]["peak_mb"],
-                }
-            )
-            gap = abs(got["float32"]["loss"] / naive["loss"] - 1)
+            got = {way: measure(args, way, size, pairs) for way in ways}
+            rows.append(compare(got))
+            gap = rows[-1]["loss_gap"]
             shown = "  ".join(
                 f"{w} {r['seconds']:.2f} s {r['peak_mb']:.0f} MB" for w, r in got.items()
             )
             print(f"{size} px, {pairs} pairs: {shown}, relative loss gap {gap:.1e}", flush=True)
-            rows[-1]["loss_gap"] = gap
-    out = {key: round(min(row[key] for row in rows), 2) for key in rows[0] if key != "loss_gap"}
+    out: Json = {
+        key: round(min(row[key] for row in rows), 2) for key in rows[0] if key != "loss_gap"
+    }
+    if not bfloat16:
+        out["speedup_bfloat16"] = None
     print(json.dumps({**out, "loss_gap": max(row["loss_gap"] for row in rows)}))
+
+
+def compare(got: dict[str, Json]) -> Json:
+    """Ratios of one size and number of pairs."""
+    naive, row = got["baseline"], {}
+    row["loss_gap"] = abs(got["float32"]["loss"] / naive["loss"] - 1)
+    row["peak_ratio"] = naive["peak_mb"] / got["float32"]["peak_mb"]
+    for way in ("float32", "bfloat16"):
+        if way in got:
+            row[f"speedup_{way}"] = naive["seconds"] / got[way]["seconds"]
+    return row
 
 
 if __name__ == "__main__":
