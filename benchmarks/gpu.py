@@ -2,9 +2,9 @@
 
     python -m benchmarks.gpu --out /tmp/gpu
 
-One training step against the released baseline's arithmetic (ResNet-50, 473 px, 4 pairs), images a
-second of `extract`, and the VOC sample at the paper's batch, crop and 6000 iterations with the steps
-a second, the GPU's utilisation and the mIoU that it reaches. The last line is one JSON object.
+One training step against the released baseline's arithmetic (ResNet-50, 473 px, 4 pairs), images
+a second of `extract`, and the VOC sample at the paper's batch, crop and 6000 iterations with the
+steps a second, the GPU's utilisation and the mIoU. The last line is one JSON object.
 """
 
 import argparse

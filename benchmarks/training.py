@@ -6,9 +6,9 @@
 The baseline's step (PANet's, which the paper's authors released): plain layers with batch norm in
 `eval`, features of supports upsampled to image size for masked average pooling, one pair after the
 other. Ours: batch norm folded, pooling at feature size, all pairs at once. Same weights, images and
-masks, no mining branch. Each way runs in a process of its own, so that its peak memory is its own (of
-the process on a CPU, of the tensors on a GPU). The last line is one JSON object of the smallest ratios
-over all sizes and pairs; `speedup_bfloat16` is null where the hardware does not compute bfloat16.
+masks, no mining branch. Each way runs in a process of its own, so that its peak memory is its own
+(of the process on a CPU, of the tensors on a GPU). The last line is one JSON object of the smallest
+ratios over all sizes and pairs; `speedup_bfloat16` is null where the hardware has no bfloat16.
 """
 
 import argparse
