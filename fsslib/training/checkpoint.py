@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from fsslib.tensor_files import (
     VERSION,
@@ -30,7 +29,7 @@ def save_checkpoint(trainer: Trainer, history: list[Row], path: Path) -> None:
     }
     if trainer.head is not None:
         tensors |= named_tensors(trainer.head, "head.")
-    for number, parameter in enumerate(_parameters(trainer)):
+    for number, parameter in enumerate(trainer.parameters()):
         buffer = trainer.optimizer.state[parameter].get("momentum_buffer")
         if buffer is not None:  # none before the first step, nor at momentum 0
             tensors[f"momentum.{number}"] = buffer
@@ -49,7 +48,7 @@ def restore_checkpoint(trainer: Trainer, path: Path) -> list[Row]:
         restore_module(trainer.head, tensors, "head.", path, REMEDY)
     trainer.step_number = int(header_value(head, "step", path, REMEDY))
     if trainer.settings.momentum > 0 and trainer.step_number > 0:
-        for number, parameter in enumerate(_parameters(trainer)):
+        for number, parameter in enumerate(trainer.parameters()):
             buffer = take_tensor(tensors, f"momentum.{number}", parameter, path, REMEDY)
             # Strides decide the order of sums: a contiguous copy would not resume bit for bit.
             kept = torch.empty_like(parameter).copy_(buffer)
@@ -74,8 +73,3 @@ def save_model(trainer: Trainer, path: Path, about: Mapping[str, Any]) -> None:
         tensors["background"] = background
     head = {"kind": KIND, "version": VERSION, "backbone": trainer.encoder.backbone}
     save_tensors(path, tensors, {**head, "about": dict(about)})
-
-
-def _parameters(trainer: Trainer) -> list[Tensor]:
-    """Everything that is optimised, in the optimiser's order."""
-    return [p for group in trainer.optimizer.param_groups for p in group["params"]]

@@ -1,16 +1,20 @@
 """Joint training (eq. 1): episodes for transferable metric, pseudo-masks for latent classes."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fsslib.background import fuse_background
 from fsslib.data.batches import Batch
 from fsslib.encoder import Encoder, normalise
 from fsslib.encoding import Precision
 from fsslib.errors import FsslibError
+from fsslib.ranks import ALONE, Ranks
+from fsslib.training.across_ranks import average_gradients
+from fsslib.training.gradient_cache import GradientCache, compiled
 from fsslib.training.losses import MiningHead, episode_prototypes, pixel_loss, score_map
 from fsslib.training.memory import BackgroundMemory, WeightAverage
 
@@ -35,6 +39,8 @@ class TrainSettings:
         pseudo_weight: lambda of eq. 1.
         precision: of forward and backward passes.
         seed: of the head's initial weights.
+        micro_images: encoded at once with their gradients in memory, None for the whole batch.
+        compile: run the encoder through torch.compile.
     """
 
     iterations: int
@@ -49,29 +55,42 @@ class TrainSettings:
     pseudo_weight: float
     precision: Precision
     seed: int
+    micro_images: int | None = None
+    compile: bool = False
 
 
 class Trainer:
     """Everything that training changes, and one step of it.
+
+    Several ranks hold a trainer each, step at the same time on their parts of the batch, and stay
+    the same to the bit: what a step changes is computed from sums over all ranks.
 
     Args:
         encoder: with its initial weights; trained in place.
         classes: K + 1, or None to train without the mining branch (the baseline).
         settings: see `TrainSettings`.
         device: to train on.
+        ranks: this process among those that train together.
     """
 
     def __init__(
-        self, encoder: Encoder, classes: int | None, settings: TrainSettings, device: torch.device
+        self,
+        encoder: Encoder,
+        classes: int | None,
+        settings: TrainSettings,
+        device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.settings, self.device = settings, device
+        self.settings, self.device, self.ranks = settings, device, ranks
         self.encoder = encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.encoder.train()
+        self._run = compiled(self.encoder) if settings.compile else self.encoder
+        self._cache = GradientCache(self._encode, settings.micro_images)
         generator = torch.Generator().manual_seed(settings.seed)
         self.head: MiningHead | None = None
         groups = [{"params": [p for p in encoder.parameters() if p.requires_grad]}]
         if classes is not None:
-            self.head = MiningHead(encoder.channels, classes, generator)
+            self.head = MiningHead(encoder.channels, classes, generator, ranks)
             self.head.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             groups.append({"params": list(self.head.parameters())})
         self.optimizer = torch.optim.SGD(
@@ -86,7 +105,7 @@ class Trainer:
         return self.settings.lr * 0.1 ** (3 * step // self.settings.iterations)
 
     def step(self, batch: Batch) -> Row:
-        """One update; returns the losses and the rate.
+        """One update; returns the losses over all ranks' batches, and the rate.
 
         Raises:
             FsslibError: the loss is not finite.
@@ -97,41 +116,56 @@ class Trainer:
             self.optimizer.param_groups, (settings.lr, settings.head_lr), strict=False
         ):
             group["lr"] = rate * start / settings.lr
-        episode, pseudo = self._losses(batch)
+        images = self._images(batch)
+        features = self._cache.encode(images)
+        episode, pseudo = self._losses(features, batch)
         loss = episode if pseudo is None else episode + settings.pseudo_weight * pseudo  # eq. 1
-        if not torch.isfinite(loss):
+        row = self._means(loss=loss, episode=episode, pseudo=pseudo)
+        if not math.isfinite(row["loss"]):  # on every rank alike
             raise FsslibError(
-                f"the loss became {loss.item()} at step {self.step_number}: lower training.lr"
+                f"the loss became {row['loss']} at step {self.step_number}: lower training.lr"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        self._cache.backward(loss, images, features)
+        average_gradients(self.parameters(), self.ranks)
         self.optimizer.step()
         self.average.update(self.encoder, self.step_number)
         self.step_number += 1
-        row = {"loss": loss.item(), "episode": episode.item(), "lr": rate}
-        return row if pseudo is None else {**row, "pseudo": pseudo.item()}
+        return {**row, "lr": rate}
 
-    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """L_gt of eq. 4 and L_pseudo; updates the background memory (eq. 6)."""
-        supports = batch["support_images"]
-        pairs, shot = supports.shape[:2]
-        parts = [supports.flatten(0, 1), batch["query_images"]]
+    def parameters(self) -> list[nn.Parameter]:
+        """Everything that is optimised, in the optimiser's order."""
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def _images(self, batch: Batch) -> Tensor:
+        """All images of a batch on the device: supports, queries, pool; (n, 3, c, c) uint8."""
+        parts = [batch["support_images"].flatten(0, 1), batch["query_images"]]
         if self.head is not None:
             parts.append(batch["pool_images"])
-        images = normalise(torch.cat([p.to(self.device, non_blocking=True) for p in parts]))
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"
-        ):
-            features = self.encoder(images.contiguous(memory_format=torch.channels_last))
+        return torch.cat([p.to(self.device, non_blocking=True) for p in parts])
+
+    def _autocast(self) -> torch.autocast:
+        wanted = self.settings.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        """Images (n, 3, c, c) uint8 to features (n, C, h, w) of the precision."""
+        ready = normalise(images).contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            features: Tensor = self._run(ready)
+        return features
+
+    def _losses(self, features: Tensor, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """L_gt of eq. 4 and L_pseudo; updates the background memory (eq. 6)."""
+        pairs, shot = batch["support_images"].shape[:2]
+        with self._autocast():
             pool = features[pairs * (shot + 1) :]
             head_scores = None if self.head is None else self.head(pool)
         features = features[: pairs * (shot + 1)].float()
         masks = batch["support_masks"].to(self.device)
         support_features = features[: pairs * shot].unflatten(0, (pairs, shot))
         foreground, background = episode_prototypes(support_features, masks)
-        present = (masks == 0).flatten(1).any(dim=1)
-        if present.any():
-            self.memory.update(background[present].mean(dim=0))
+        self._remember(background, masks)
         share, known = self.settings.background_share, self.memory.value()
         if share > 0 and known is not None:
             background = fuse_background(known.to(background), background, share)
@@ -141,6 +175,21 @@ class Trainer:
         if head_scores is None:
             return episode, None
         return episode, pixel_loss(head_scores, batch["pool_masks"].to(self.device))
+
+    def _remember(self, background: Tensor, masks: Tensor) -> None:
+        """Eq. 6 with the mean over all ranks' pairs whose supports show background, if any do."""
+        present = (masks == 0).flatten(1).any(dim=1)
+        total = torch.cat([background[present].detach().sum(dim=0), present.sum().view(1)])
+        self.ranks.add_up(total)
+        if total[-1] > 0:
+            self.memory.update(total[:-1] / total[-1])
+
+    def _means(self, **terms: Tensor | None) -> Row:
+        """Means over the ranks as numbers, of the terms that there are."""
+        known = {name: term.detach() for name, term in terms.items() if term is not None}
+        total = torch.stack(list(known.values()))
+        self.ranks.add_up(total)
+        return dict(zip(known, (total / self.ranks.size).tolist(), strict=True))
 
     def run(self, batches: Iterator[Batch]) -> Iterator[Row]:
         """Step through `batches`, yielding each step's row."""
