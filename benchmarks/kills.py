@@ -3,9 +3,9 @@
     python -m benchmarks.kills --kills 20
 
 Makes a tiny project of procedural scenes in a temporary folder, runs its stages once undisturbed,
-then kills `extract`, `cluster`, `annotate` and `index` again and again, one to three times before
-each rerun: half of the times are drawn over the whole life of the process, half over the part
-after its first file. After each rerun every file under data/ and results/ is compared with the
+then kills `extract`, `cluster`, `annotate`, `train` and `index` again and again, one to three times
+before each rerun: half of the times are drawn over the whole life of the process, half over the
+part after its first file. After each rerun every file under data/ and results/ is compared with the
 undisturbed run, and nothing temporary may be left, neither `.part` files nor `.scratch` nor files
 in TMPDIR. After each kill, no file under its final name may be half written (`torn`).
 

@@ -1,17 +1,20 @@
-"""Several processes on one job: who this process is, and waiting for the others.
+"""Several processes on one job: who this process is, and what it exchanges with the others.
 
 `torchrun` and `accelerate launch` start the processes and set the environment variables that are
-read here; without them there is one process. Work is shared by shards (`fsslib.shards`), so the
-processes exchange nothing: they only wait for each other, which gloo does on any machine.
+read here; without them there is one process. Work on many images is shared by shards
+(`fsslib.shards`), where processes only wait for each other; training adds tensors up.
 """
 
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fsslib.errors import FsslibError
+
+if TYPE_CHECKING:  # stages without torch start quickly
+    from torch import Tensor
 
 T = TypeVar("T")
 
@@ -42,15 +45,66 @@ class Ranks:
         """This rank's items, every `size`-th, with their numbers among all."""
         return ((i, items[i]) for i in range(self.number, len(items), self.size))
 
+    def part(self, count: int, name: str) -> range:
+        """This rank's consecutive, equal part of `count` places; `name` is the key of the count.
+
+        Raises:
+            FsslibError: the places cannot be shared equally.
+        """
+        if count % self.size:
+            fitting = ", ".join(str(n) for n in range(1, self.size) if count % n == 0)
+            raise FsslibError(
+                f"{name}: {count} cannot be shared equally by {self.size} processes: make it a "
+                f"multiple of {self.size}, or start as many as divide it ({fitting})"
+            )
+        each = count // self.size
+        return range(self.number * each, (self.number + 1) * each)
+
     def wait(self) -> None:
         """Return when every rank has called this."""
+        self.any(False)
+
+    def any(self, mine: bool) -> bool:
+        """Whether it holds on any rank; every rank has to ask."""
+        if self.size == 1:
+            return mine
+        import torch
+
+        flag = torch.tensor([float(mine)])
+        self.add_up(flag)
+        return flag.item() > 0
+
+    def add_up(self, tensor: "Tensor") -> None:
+        """Replace a tensor by its sum over the ranks, the same bits on each; no gradient.
+
+        Raises:
+            FsslibError: another rank has stopped meanwhile.
+        """
         if self.size == 1:
             return
         from torch import distributed
 
         if not distributed.is_initialized():
-            distributed.init_process_group("gloo", timeout=PATIENCE)
-        distributed.barrier()
+            distributed.init_process_group(_backends(), timeout=PATIENCE)
+        try:
+            distributed.all_reduce(tensor)
+        except RuntimeError as error:
+            raise FsslibError(
+                "another process has stopped, see what it says: mend that and run the same command "
+                f"again ({str(error).splitlines()[0]})"
+            ) from error
+
+
+ALONE = Ranks()
+"""One process."""
+
+
+def _backends() -> str:
+    """Gloo for tensors on the CPU, NCCL for those on a GPU."""
+    from torch import cuda, distributed
+
+    both = cuda.is_available() and distributed.is_nccl_available()
+    return "cpu:gloo,cuda:nccl" if both else "gloo"
 
 
 def read_ranks() -> Ranks:

@@ -11,11 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fsslib.ranks import Ranks
+from fsslib.ranks import ALONE, Ranks
 
 T = TypeVar("T")
-
-ALONE = Ranks()
 
 
 def scratch_key(*parts: Any) -> str:  # noqa: ANN401 - any JSON value

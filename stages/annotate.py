@@ -12,7 +12,7 @@ from fsslib.clusters import load_clusters
 from fsslib.data.images import read_image
 from fsslib.data.manifest import Manifest
 from fsslib.data.pool import PoolImage
-from fsslib.encoding import map_ordered, one_thread_each
+from fsslib.encoding import Precision, map_ordered, one_thread_each
 from fsslib.features import FeatureStore
 from fsslib.pictures import pseudo_panel
 from fsslib.ranks import read_ranks
@@ -23,6 +23,7 @@ from stages.common import Bar, FoldOption, as_json, make_app, shared_command
 from stages.encoders import initial_encode
 from stages.inputs import chosen_folds, encoder_key, open_manifest, open_pool, read_params
 from stages.params import AnnotateParams, Params, stage_params
+from stages.precision import run_precision
 from stages.sharded import Sharded, write_sharded
 
 
@@ -45,7 +46,8 @@ def _annotate(fold: int, everything: Params) -> None:
     manifest = open_manifest()
     pool = open_pool(manifest, fold, params)
     prototypes = torch.from_numpy(load_clusters(paths.clusters(fold)).prototypes)
-    source = _Features(params, everything)
+    precision = run_precision(params.precision, everything.runtime)
+    source = _Features(params, precision, everything)
 
     def label(item: tuple[str, tuple[int, int], Tensor]) -> tuple[str, bytes]:
         image_id, size, feature = item
@@ -55,7 +57,7 @@ def _annotate(fold: int, everything: Params) -> None:
         pictures = map_ordered(label, source.read(images), everything.runtime.workers)
         write_masks(path, bar.count(pictures))
 
-    write_sharded(_work(fold, params, pool, manifest), write)
+    write_sharded(_work(fold, params, precision, pool, manifest), write)
     if read_ranks().leads:
         masks = PseudoMasks(paths.pseudo_masks(fold))
         panel = pseudo_panel(manifest, fold, set(masks.ids()), masks.read)
@@ -63,7 +65,11 @@ def _annotate(fold: int, everything: Params) -> None:
 
 
 def _work(
-    fold: int, params: AnnotateParams, pool: Sequence[PoolImage], manifest: Manifest
+    fold: int,
+    params: AnnotateParams,
+    precision: Precision,
+    pool: Sequence[PoolImage],
+    manifest: Manifest,
 ) -> Sharded[PoolImage]:
     # A folder's images were not opened yet: taken to be as large as the dataset's.
     pixels = sum(r.height * r.width for r in manifest.train) * len(pool) // len(manifest.train)
@@ -76,7 +82,7 @@ def _work(
         [
             "annotate",
             encoder_key(params),
-            params.precision,
+            precision,
             params.dense_features,
             params.feature_dtype,
             params.shard_images,
@@ -93,13 +99,13 @@ def _work(
 class _Features:
     """Kept features where there are some, the encoder for the rest."""
 
-    def __init__(self, params: AnnotateParams, everything: Params) -> None:
+    def __init__(self, params: AnnotateParams, precision: Precision, everything: Params) -> None:
         one_thread_each()
         self.runtime = everything.runtime
         self.store = FeatureStore(paths.EXTRACT)
         # Built at first need: kept features for the whole pool need no encoder at all.
         self._encode = lru_cache(maxsize=1)(
-            lambda: initial_encode(params, params.precision, everything.runtime)
+            lambda: initial_encode(params, precision, everything.runtime)
         )
 
     def read(self, images: Sequence[PoolImage]) -> Iterator[tuple[str, tuple[int, int], Tensor]]:

@@ -79,9 +79,9 @@ def shared_command(function: Callable[P, None]) -> Callable[P, None]:
             where = f" {error.filename}" if error.filename else ""
             _stop(f"error:{where} {error.strerror}: free space or mend the path, then rerun", 1)
         except _TerminatedError:
-            _stop("terminated: run the same command again", 143)
+            _stop("terminated: run the same command again", 143, once=True)
         except KeyboardInterrupt:
-            _stop("interrupted: run the same command again", 130)
+            _stop("interrupted: run the same command again", 130, once=True)
 
     return wrapper
 
@@ -94,23 +94,34 @@ def _terminate(number: int, frame: object) -> NoReturn:
     raise _TerminatedError
 
 
-def _stop(message: str, code: int) -> NoReturn:
-    print(" ".join(message.split()), file=sys.stderr)
+def _stop(message: str, code: int, once: bool = False) -> NoReturn:
+    """End with a line; `once` where every rank would say the same."""
+    if not once or read_ranks().leads:
+        print(" ".join(message.split()), file=sys.stderr)
     raise typer.Exit(code) from None
 
 
 class _Rate(ProgressColumn):
     """Units a second."""
 
+    def __init__(self, each: int, unit: str) -> None:
+        super().__init__()
+        self._each, self._unit = each, unit
+
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed or 0:.1f}/s", style="cyan")
+        return Text(f"{(task.speed or 0) * self._each:.1f}{self._unit}/s", style="cyan")
 
 
 class Bar:
-    """A progress bar on a terminal, a line now and then in a log; silent work stays silent."""
+    """A progress bar on a terminal, a line now and then in a log; silent work stays silent.
 
-    def __init__(self, title: str, total: int, silent: bool = False) -> None:
-        self.silent = silent
+    The rate counts `each` times the units, which `unit` names: images where steps are counted.
+    """
+
+    def __init__(
+        self, title: str, total: int, silent: bool = False, each: int = 1, unit: str = ""
+    ) -> None:
+        self.silent, self._each, self._unit = silent, each, unit
         self.title, self.total, self.done, self.skipped = title, total, 0, 0
         self._start = self._said = time.monotonic()
         self._note = ""
@@ -121,7 +132,7 @@ class Bar:
                 TextColumn("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                _Rate(),
+                _Rate(each, unit),
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[note]}"),
                 console=console,
@@ -149,8 +160,9 @@ class Bar:
             self._said = now
             rate = (self.done - self.skipped) / (now - self._start)
             left = (self.total - self.done) / max(rate, 1e-9)
-            line = f"{self.title}: {self.done}/{self.total}, {rate:.1f}/s, {left:.0f} s left"
-            print(f"{line} {self._note}".rstrip(), file=sys.stderr, flush=True)
+            line = f"{self.title}: {self.done}/{self.total}, {rate * self._each:.1f}{self._unit}/s"
+            text = f"{line}, {left:.0f} s left {self._note}".rstrip()
+            print(text, file=sys.stderr, flush=True)
 
     def count(self, items: Iterable[T]) -> Iterator[T]:
         """Pass items through, counting each."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fsslib.data.manifest import Manifest
 from fsslib.encoder import parameter_count
+from fsslib.encoding import Precision
 from fsslib.episode_files import check_episodes, episodes_hash, load_episodes
 from fsslib.episode_pictures import episode_panel, sample_episodes
 from fsslib.episodes import EpisodeSet
@@ -26,6 +27,7 @@ from stages.common import Bar, FoldOption, command, make_app, say
 from stages.inputs import chosen_folds, open_manifest, read_params
 from stages.memory import memory_budget
 from stages.params import EvaluateParams, Params, stage_params
+from stages.precision import run_precision
 from stages.trained import trained_encode
 
 EpisodesOption = Annotated[
@@ -55,9 +57,8 @@ def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
     if drawn.fold != fold:
         raise FsslibError(f"{given} is of fold {drawn.fold}, not {fold}: give --fold {drawn.fold}")
     check_episodes(drawn, manifest)
-    encode, trained, device = trained_encode(
-        fold, params.ema, params.precision, params.long_side, runtime
-    )
+    precision = run_precision(params.precision, runtime)
+    encode, trained, device = trained_encode(fold, params.ema, precision, params.long_side, runtime)
     budget = memory_budget(runtime)
     index = _index(fold, params, budget // 2) if params.rectify_fg else None
     rectification = _rectification(params, trained.background, index).to(device)
@@ -85,7 +86,7 @@ def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
     ]
     cold = len(chosen) / (time.perf_counter() - started)
     parameters = parameter_count(trained.encoder)
-    metrics = _metrics(result, drawn, manifest, params, parameters)
+    metrics = _metrics(result, drawn, manifest, params, precision, parameters)
     out = paths.fold_results(fold)
     write_json(out / "metrics.json", metrics)
     panel = episode_panel(*readers, chosen, predictions, manifest.classes)
@@ -123,6 +124,7 @@ def _metrics(
     drawn: EpisodeSet,
     manifest: Manifest,
     params: EvaluateParams,
+    precision: Precision,
     parameters: int,
 ) -> dict[str, Any]:
     """No times: the same run writes the same bytes."""
@@ -132,7 +134,7 @@ def _metrics(
         "folds_rule": manifest.folds_rule,
         "protocol": drawn.protocol,
         "ways": drawn.ways,
-        "precision": params.precision,
+        "precision": precision,
         "long_side": params.long_side,
         "resize": params.resize,
         "search": params.search,

@@ -8,7 +8,7 @@ from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import ImageRecord
 from fsslib.data.scaling import scaled_size
 from fsslib.encoder import STRIDE, feature_channels
-from fsslib.encoding import Encode, map_ordered
+from fsslib.encoding import Encode, Precision, map_ordered
 from fsslib.features import Dtype, ImageFeature, describe_image, stored_bytes, write_shard
 from fsslib.shards import file_digest
 from stages import paths
@@ -16,6 +16,7 @@ from stages.common import Bar, make_app, shared_command
 from stages.encoders import initial_encode
 from stages.inputs import encoder_key, open_manifest, read_params
 from stages.params import ExtractParams, stage_params
+from stages.precision import run_precision
 from stages.sharded import Sharded, write_sharded
 
 
@@ -31,10 +32,11 @@ def main() -> None:
     params = stage_params(ExtractParams, everything)
     manifest = open_manifest()
     dtype = params.feature_dtype if params.dense_features else None
+    precision = run_precision(params.precision, everything.runtime)
 
     @cache
     def encoder() -> Encode:
-        return initial_encode(params, params.precision, everything.runtime)
+        return initial_encode(params, precision, everything.runtime)
 
     def write(path: Path, records: Sequence[ImageRecord], bar: Bar) -> None:
         encode = encoder()  # built at the first file that is missing, before the threads share it
@@ -46,11 +48,14 @@ def main() -> None:
         described = map_ordered(describe, records, everything.runtime.workers)
         write_shard(path, bar.count(described), dtype)
 
-    write_sharded(_work(params, manifest.train, dtype), write)
+    write_sharded(_work(params, precision, manifest.train, dtype), write)
 
 
 def _work(
-    params: ExtractParams, records: Sequence[ImageRecord], dtype: Dtype | None
+    params: ExtractParams,
+    precision: Precision,
+    records: Sequence[ImageRecord],
+    dtype: Dtype | None,
 ) -> Sharded[ImageRecord]:
     sizes = ((*scaled_size(r.height, r.width, params.long_side), len(r.pixels)) for r in records)
     remedy = "set dense_features to false"
@@ -65,7 +70,7 @@ def _work(
         [
             "extract",
             encoder_key(params),
-            params.precision,
+            precision,
             dtype,
             params.shard_images,
             file_digest(paths.MANIFEST),

@@ -6,7 +6,7 @@ from pathlib import Path
 from fsslib.annotate import PseudoMasks
 from fsslib.data.images import read_image
 from fsslib.data.pool import PoolImage
-from fsslib.encoding import map_ordered
+from fsslib.encoding import Precision, map_ordered
 from fsslib.region_index import ImageRegions, describe_regions, stored_bytes, write_regions
 from fsslib.shards import file_digest
 from fsslib.trained_model import TrainedModel
@@ -14,6 +14,7 @@ from stages import paths
 from stages.common import Bar, FoldOption, as_json, make_app, shared_command
 from stages.inputs import chosen_folds, open_manifest, open_pool, read_params
 from stages.params import IndexParams, Params, stage_params
+from stages.precision import run_precision
 from stages.sharded import Sharded, write_sharded
 from stages.trained import trained_encode
 
@@ -38,8 +39,9 @@ def _index(fold: int, everything: Params) -> None:
     params = stage_params(IndexParams, everything)
     pool = open_pool(open_manifest(), fold, params)
     masks = PseudoMasks(paths.pseudo_masks(fold))
+    precision = run_precision(params.precision, everything.runtime)
     encode, trained, _ = trained_encode(
-        fold, params.ema, params.precision, params.long_side, everything.runtime
+        fold, params.ema, precision, params.long_side, everything.runtime
     )
     regions = params.regions
 
@@ -53,11 +55,15 @@ def _index(fold: int, everything: Params) -> None:
         described = map_ordered(describe, images, everything.runtime.workers)
         write_regions(path, bar.count(described))
 
-    write_sharded(_work(fold, params, pool, trained), write)
+    write_sharded(_work(fold, params, precision, pool, trained), write)
 
 
 def _work(
-    fold: int, params: IndexParams, pool: Sequence[PoolImage], trained: TrainedModel
+    fold: int,
+    params: IndexParams,
+    precision: Precision,
+    pool: Sequence[PoolImage],
+    trained: TrainedModel,
 ) -> Sharded[PoolImage]:
     zips = sorted(paths.pseudo_masks(fold).glob("*.zip"))
     return Sharded(
@@ -68,7 +74,7 @@ def _work(
         paths.region_index(fold),
         [
             "index",
-            as_json(params),
+            {**as_json(params), "precision": precision},
             file_digest(paths.model(fold)),
             [file_digest(p) for p in zips],
             file_digest(paths.MANIFEST),

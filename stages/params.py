@@ -20,7 +20,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 LongSide = Annotated[int, Field(ge=32, le=4096)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
-Precision = Literal["float32", "bfloat16"]
+PrecisionName = Literal["auto", "float32", "bfloat16"]
 Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet50s", "resnet101s"]
 
 
@@ -90,7 +90,9 @@ class Training(Section):
     momentum: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0)]
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
-    precision: Precision
+    precision: PrecisionName
+    compile: bool
+    micro_images: Count | None
     checkpoint: Count
     picture_every: Annotated[int, Field(ge=0)]
 
@@ -157,7 +159,7 @@ class ShardParams(Section):
 class FeatureParams(EncoderParams, ShardParams):
     """Keys of the stages that write and read kept features."""
 
-    precision: Precision
+    precision: PrecisionName
     dense_features: bool
     feature_dtype: Literal["int8", "float16"]
 
@@ -203,7 +205,7 @@ class IndexParams(SizeParams, ShardParams, PoolParams):
     """Keys of `index`."""
 
     ema: bool
-    precision: Precision
+    precision: PrecisionName
     regions: Regions
 
 
@@ -229,7 +231,7 @@ class EvaluateParams(SizeParams):
     rectify_fg: bool
     rectify_bg: bool
     ema: bool
-    precision: Precision
+    precision: PrecisionName
     resize: Annotated[int, Field(ge=32, le=2048)] | None
 
     @model_validator(mode="after")

@@ -1,27 +1,37 @@
 """`train`: joint training on episodes and pseudo-masks."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import torch
 from dvclive.live import Live
 from torch.utils.data import DataLoader
 
 from fsslib.annotate import PseudoMasks
 from fsslib.clusters import load_clusters
 from fsslib.data.batches import Batch, BatchPlan, StepBatches
-from fsslib.encoding import choose_device
+from fsslib.encoding import Precision, choose_device
+from fsslib.ranks import Ranks, read_ranks
 from fsslib.shards import file_digest, scratch_key
+from fsslib.training.across_ranks import require_same_step
 from fsslib.training.checkpoint import restore_checkpoint, save_checkpoint, save_model
 from fsslib.training.trainer import Row, Trainer, TrainSettings
 from stages import paths
-from stages.common import Bar, FoldOption, command, make_app
+from stages.common import Bar, FoldOption, as_json, make_app, shared_command
 from stages.encoders import initial_encoder
 from stages.inputs import chosen_folds, encoder_key, open_manifest, open_pool, read_params
-from stages.params import Params, TrainParams, stage_params
+from stages.params import Params, Runtime, Training, TrainParams, stage_params
+from stages.precision import run_precision
+from stages.stopping import GracefulStop, ignore_signals
 from stages.watch import Watch
 
 
-@command
+@shared_command
 def main(fold: FoldOption = None) -> None:
     """Train the encoder on episodes of base classes and on the pool's pseudo-masks (eq. 1, 4-6).
 
@@ -30,7 +40,7 @@ def main(fold: FoldOption = None) -> None:
     the plain baseline). Writes data/train/<fold>/: model.safetensors (last and averaged encoder,
     head, global background prototype) and live/ (curves), and results/folds/<fold>/training.png,
     the same images drawn anew every `training.picture_every` steps. Interrupted, it goes on at its
-    last checkpoint.
+    last checkpoint. Several processes (torchrun) share each step's images.
     """
     everything = read_params()
     for number in chosen_folds(fold, everything):
@@ -38,48 +48,108 @@ def main(fold: FoldOption = None) -> None:
 
 
 def _train(fold: int, everything: Params) -> None:
+    ranks, runtime = read_ranks(), everything.runtime
     params = stage_params(TrainParams, everything)
-    training = params.training
+    precision = run_precision(params.training.precision, runtime, "training.precision")
+    about = _about(fold, params, precision)
+    batches = _batches(fold, params, ranks)
     trainer = Trainer(
         initial_encoder(params),
         load_clusters(paths.clusters(fold)).k + 1 if params.mine else None,
-        _settings(params),
-        choose_device(everything.runtime.device),
+        _settings(params, precision),
+        _device(runtime, ranks),
+        ranks,
     )
-    batches = _batches(fold, params, everything)
-    scratch = paths.SCRATCH / f"train-{_key(fold, params)}"
-    checkpoint = scratch / "checkpoint.safetensors"
+    checkpoint = paths.SCRATCH / f"train-{_key(fold, params, about)}" / "checkpoint.safetensors"
     history = restore_checkpoint(trainer, checkpoint) if checkpoint.exists() else []
-    out = paths.trained(fold)
-    out.mkdir(parents=True, exist_ok=True)
-    about = {"fold": fold, **_deciding(params)}
+    require_same_step(trainer.step_number, ranks)
     picture = paths.fold_results(fold) / "training.png"
-    watch = Watch(trainer, batches, training.picture_every, picture)
+    watch = Watch(trainer, batches, params.training.picture_every, picture)
+    rest = _loader(batches, len(history), runtime)
+    _run(trainer, rest, params.training, Records(fold, checkpoint, about, history, watch))
+    if ranks.leads:
+        save_model(trainer, paths.model(fold), about)
+        shutil.rmtree(checkpoint.parent, ignore_errors=True)
+    ranks.wait()
+
+
+@dataclass(frozen=True)
+class Records:
+    """What is kept beside the weights: checkpoints and what they say, curves, pictures."""
+
+    fold: int
+    checkpoint: Path
+    about: Mapping[str, Any]
+    history: list[Row]
+    watch: Watch
+
+
+def _run(trainer: Trainer, batches: Iterator[Batch], training: Training, records: Records) -> None:
+    """The steps that are left, with curves, a bar, pictures and checkpoints."""
+    ranks, fold, history = trainer.ranks, records.fold, records.history
     with (
-        Live(str(out / "live"), dvcyaml=False, save_dvc_exp=False, monitor_system=False) as live,
-        Bar(f"Training fold {fold}", training.iterations) as bar,
+        _curves(paths.trained(fold), history, ranks) as log,
+        _bar(fold, training, trainer) as bar,
+        GracefulStop(quiet=not ranks.leads) as stop,
     ):
+        for row in trainer.run(batches):
+            history.append(row)
+            log(row)
+            bar.advance(note=" ".join(f"{k} {v:.3g}" for k, v in row.items()))
+            records.watch.look()
+            done, stopping = trainer.step_number, ranks.any(stop.asked)
+            due = done % training.checkpoint == 0 and done < training.iterations
+            if ranks.leads and (due or stopping):
+                save_checkpoint(trainer, history, records.checkpoint, records.about)
+            if stopping:
+                stop.ask()
+                break
+
+
+@contextmanager
+def _curves(out: Path, history: list[Row], ranks: Ranks) -> Iterator[Callable[[Row], None]]:
+    """A function that adds a row to the curves, which begin with `history`; the first rank's."""
+    if not ranks.leads:
+        yield lambda row: None
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    live = Live(str(out / "live"), dvcyaml=False, save_dvc_exp=False, monitor_system=False)
+    with live:
         for row in history:
             _log(live, row)
-        bar.skip(len(history))
-        rest = _loader(batches, trainer.step_number, everything.runtime.workers)
-        for row in trainer.run(rest):
-            history.append(row)
-            _log(live, row)
-            bar.advance(note=" ".join(f"{k} {v:.3g}" for k, v in row.items()))
-            watch.look()
-            done = trainer.step_number
-            if done % training.checkpoint == 0 and done < training.iterations:
-                save_checkpoint(trainer, history, checkpoint, about)
+        yield partial(_log, live)
     # DVC keeps the curves; this copy of their last row would lie there untracked.
     (out / "live" / "metrics.json").unlink(missing_ok=True)
-    save_model(trainer, paths.model(fold), about)
-    checkpoint.unlink(missing_ok=True)
-    if scratch.exists():
-        scratch.rmdir()
 
 
-def _settings(params: TrainParams) -> TrainSettings:
+def _bar(fold: int, training: Training, trainer: Trainer) -> Bar:
+    """Counts steps and shows images a second, of all ranks and since the training was resumed."""
+    mined = training.pool_images if trainer.head is not None else 0
+    images = training.pairs * (training.shot + 1) + mined
+    silent = not trainer.ranks.leads
+    bar = Bar(f"Training fold {fold}", training.iterations, silent, each=images, unit=" images")
+    bar.skip(trainer.step_number)
+    return bar
+
+
+def _device(runtime: Runtime, ranks: Ranks) -> torch.device:
+    device = choose_device(runtime.device, ranks.local)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # NCCL and compiled code begin on the current one
+    return device
+
+
+def _about(fold: int, params: TrainParams, precision: Precision) -> dict[str, Any]:
+    """What makes the model: the fold and the params, the precision as it was resolved.
+
+    How often a picture is drawn makes no difference.
+    """
+    training = {**as_json(params.training), "precision": precision}
+    del training["picture_every"]
+    return {"fold": fold, **as_json(params), "training": training}
+
+
+def _settings(params: TrainParams, precision: Precision) -> TrainSettings:
     t = params.training
     return TrainSettings(
         iterations=t.iterations,
@@ -92,13 +162,15 @@ def _settings(params: TrainParams) -> TrainSettings:
         background_share=t.background_share,
         sigma=params.sigma,
         pseudo_weight=params.pseudo_weight,
-        precision=t.precision,
+        precision=precision,
         seed=params.seed,
         lr_steps=None if t.lr_steps is None else tuple(t.lr_steps),
+        micro_images=t.micro_images,
+        compile=t.compile,
     )
 
 
-def _batches(fold: int, params: TrainParams, everything: Params) -> StepBatches:
+def _batches(fold: int, params: TrainParams, ranks: Ranks) -> StepBatches:
     t = params.training
     plan = BatchPlan(
         t.pairs,
@@ -112,28 +184,30 @@ def _batches(fold: int, params: TrainParams, everything: Params) -> StepBatches:
     )
     manifest = open_manifest()
     if not params.mine:
-        return StepBatches(manifest, fold, plan, t.iterations)
+        return StepBatches(manifest, fold, plan, t.iterations, ranks=ranks)
     masks = PseudoMasks(paths.pseudo_masks(fold))
     pool = open_pool(manifest, fold, params)
-    return StepBatches(manifest, fold, plan, t.iterations, pool, masks.read)
+    return StepBatches(manifest, fold, plan, t.iterations, pool, masks.read, ranks)
 
 
-def _loader(batches: StepBatches, start: int, workers: int) -> Iterator[Batch]:
-    order = range(start, len(batches))
-    return iter(DataLoader(batches, batch_size=None, sampler=order, num_workers=workers))
+def _loader(batches: StepBatches, start: int, runtime: Runtime) -> Iterator[Batch]:
+    return iter(
+        DataLoader(
+            batches,
+            batch_size=None,
+            sampler=range(start, len(batches)),
+            num_workers=runtime.workers,
+            worker_init_fn=ignore_signals,
+        )
+    )
 
 
-def _deciding(params: TrainParams) -> dict[str, Any]:
-    """The params that decide the weights: all but how often a picture is drawn."""
-    return params.model_dump(exclude={"training": {"picture_every"}})
-
-
-def _key(fold: int, params: TrainParams) -> str:
+def _key(fold: int, params: TrainParams, about: Mapping[str, Any]) -> str:
     used = [paths.MANIFEST]
     if params.mine:
         used += [paths.clusters(fold), *sorted(paths.pseudo_masks(fold).glob("*.zip"))]
     digests = [file_digest(p) for p in used]
-    return scratch_key("train", fold, _deciding(params), encoder_key(params), digests)
+    return scratch_key("train", about, encoder_key(params), digests)
 
 
 def _log(live: Live, row: Row) -> None:

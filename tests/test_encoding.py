@@ -1,14 +1,16 @@
 """Encoding single photographs, and decoding ahead of the encoder."""
 
 import threading
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
 
+from fsslib import encoding
 from fsslib.data.scaling import scale_photograph
 from fsslib.encoder import Encoder, normalise
-from fsslib.encoding import choose_device, make_encode, map_ordered
+from fsslib.encoding import choose_device, choose_precision, make_encode, map_ordered
 from tests.helpers import one_line
 
 CPU = torch.device("cpu")
@@ -79,6 +81,34 @@ def test_auto_takes_the_gpu_and_cpu_does_not(monkeypatch):
     assert choose_device("cpu", local=5) == CPU
     message = one_line(choose_device, "auto", 2)
     assert message.startswith("process 3 on this machine has no GPU of its own, found 2: start at")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("flags : fpu avx512_bf16 amx_tile amx_bf16", "bfloat16"),
+        ("flags : fpu avx512_bf16", "bfloat16"),
+        ("flags : fpu avx2", "float32"),
+        ("flags : fpu avx512f avx512bw avx512dq avx512vl", "float32"),  # emulated
+        (None, "float32"),
+    ],
+)
+def test_auto_is_bfloat16_on_cpus_that_multiply_it(monkeypatch, tmp_path, text, expected):
+    if text is not None:
+        (tmp_path / "cpuinfo").write_text(text)
+    monkeypatch.setattr(encoding, "CPU_FLAGS", tmp_path / "cpuinfo")
+    assert choose_precision("auto", CPU) == expected
+    assert [choose_precision(p, CPU) for p in ("float32", "bfloat16")] == ["float32", "bfloat16"]
+
+
+@pytest.mark.parametrize(("has_it", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_asks_the_gpu_for_what_it_does_not_emulate(monkeypatch, has_it, expected):
+    def supported(including_emulation):
+        return has_it or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "device", nullcontext)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert choose_precision("auto", torch.device("cuda", 1)) == expected
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])

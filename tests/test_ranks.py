@@ -3,8 +3,9 @@
 from itertools import chain
 
 import pytest
+import torch
 
-from fsslib.ranks import Ranks, read_ranks
+from fsslib.ranks import ALONE, Ranks, read_ranks
 from fsslib.shards import split_shards, write_shards
 from fsslib.storage import write_bytes
 from tests.helpers import one_line
@@ -56,6 +57,30 @@ def test_shares_are_disjoint_and_hold_everything(size):
     shares = [list(Ranks(number, size).share(items)) for number in range(size)]
     assert sorted(chain(*shares)) == list(enumerate(items))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_parts_follow_each_other_and_are_equal(size):
+    parts = [Ranks(number, size).part(8, "training.pairs") for number in range(size)]
+    assert list(chain(*parts)) == list(range(8))
+    assert {len(part) for part in parts} == {8 // size}
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "fitting"), [(4, 3, "1, 2"), (7, 2, "1"), (6, 4, "1, 2, 3")]
+)
+def test_places_that_cannot_be_shared_equally_are_refused(count, size, fitting):
+    assert one_line(Ranks(0, size).part, count, "training.pairs") == (
+        f"training.pairs: {count} cannot be shared equally by {size} processes: make it a multiple "
+        f"of {size}, or start as many as divide it ({fitting})"
+    )
+
+
+def test_alone_there_is_nothing_to_exchange():
+    assert [ALONE.any(True), ALONE.any(False)] == [True, False]
+    tensor = torch.ones(2)
+    ALONE.add_up(tensor)
+    assert tensor.tolist() == [1, 1]
 
 
 class Crew(Ranks):

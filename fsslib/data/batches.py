@@ -18,6 +18,7 @@ from fsslib.data.pool import PoolImage
 from fsslib.data.scaling import shrink
 from fsslib.data.transforms import crop_on_class, rescale, strong_augment
 from fsslib.errors import FsslibError
+from fsslib.ranks import ALONE, Ranks
 
 PAIRS, POOL, ORDER, EXAMPLES = 1, 2, 3, 4
 """First word of the seeds of pairs, pool images, the pool's order and what pictures show."""
@@ -65,7 +66,7 @@ class BatchPlan:
 
 
 class StepBatches(Dataset[Batch]):
-    """Dataset whose item i is the whole batch of step i.
+    """Dataset whose item i is the batch of step i: this rank's part of it, in the ranks' order.
 
     Attributes:
         by_class: ids of the images of each class that episodes are drawn of.
@@ -73,7 +74,7 @@ class StepBatches(Dataset[Batch]):
         pool: images with a pseudo-mask; none for the baseline.
 
     Raises:
-        FsslibError: no base class has `shot + 1` images.
+        FsslibError: no base class has `shot + 1` images, or the ranks cannot share equally.
     """
 
     def __init__(
@@ -84,8 +85,12 @@ class StepBatches(Dataset[Batch]):
         steps: int,
         pool: Sequence[PoolImage] = (),
         pseudo: Callable[[str], UInt8] | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.plan, self.steps = plan, steps
+        self._pair_slots = ranks.part(plan.pairs, "training.pairs")
+        if pseudo is not None:
+            self._pool_slots = ranks.part(plan.pool_images, "training.pool_images")
         self._images = {r.id: manifest.image_path(r) for r in manifest.train}
         self._masks = {r.id: manifest.mask_path(r) for r in manifest.train}
         self.by_class = images_by_class(
@@ -105,8 +110,7 @@ class StepBatches(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         """Build the batch of one step."""
-        plan = self.plan
-        pairs = [self._pair(step, slot) for slot in range(plan.pairs)]
+        pairs = [self._pair(step, slot) for slot in self._pair_slots]
         batch = Batch(
             support_images=torch.stack([torch.stack(images[:-1]) for images, _ in pairs]),
             support_masks=torch.stack([torch.stack(masks[:-1]) for _, masks in pairs]),
@@ -114,7 +118,7 @@ class StepBatches(Dataset[Batch]):
             query_masks=torch.stack([masks[-1] for _, masks in pairs]),
         )
         if self.mined:
-            extra = [self._pool_image(step, slot) for slot in range(plan.pool_images)]
+            extra = [self._pool_image(step, slot) for slot in self._pool_slots]
             batch["pool_images"] = torch.stack([image for image, _ in extra])
             batch["pool_masks"] = torch.stack([mask for _, mask in extra])
         return batch
@@ -134,8 +138,8 @@ class StepBatches(Dataset[Batch]):
         images, masks = [], []
         for number in chosen:
             image, labels = self._read(ids[number])
-            size = labels.shape[0], labels.shape[1]
-            factor = shrink(*size, plan.long_side) * float(rng.uniform(*plan.scale))
+            height, width = labels.shape
+            factor = shrink(height, width, plan.long_side) * float(rng.uniform(*plan.scale))
             image, labels = rescale(image, labels, factor)
             mask = binary_mask(labels, class_id)
             image, mask = crop_on_class(image, mask, plan.crop, plan.min_pixels, rng)

@@ -34,7 +34,7 @@ def save_checkpoint(
         about: fold and params that made it, for `fss info`.
     """
     tensors = _weights(trainer)
-    for number, parameter in enumerate(_parameters(trainer)):
+    for number, parameter in enumerate(trainer.parameters()):
         buffer = trainer.optimizer.state[parameter].get("momentum_buffer")
         if buffer is not None:  # none before the first step, nor at momentum 0
             tensors[f"momentum.{number}"] = buffer
@@ -55,14 +55,14 @@ def restore_checkpoint(trainer: Trainer, path: Path) -> list[Row]:
     history: list[Row] = header_value(head, "history", list, path, REMEDY)
     memory, like = trainer.memory, _weights(trainer)
     if trainer.settings.momentum > 0 and step > 0:
-        like |= {f"momentum.{n}": p for n, p in enumerate(_parameters(trainer))}
+        like |= {f"momentum.{n}": p for n, p in enumerate(trainer.parameters())}
     like |= {"memory.sum": memory.sum, "memory.weight": memory.weight}
     check_tensors(tensors, like, path, REMEDY)
     restore_module(trainer.encoder, tensors, "online.")
     restore_module(trainer.average.model, tensors, "average.")
     if trainer.head is not None:
         restore_module(trainer.head, tensors, "head.")
-    for number, parameter in enumerate(_parameters(trainer)):
+    for number, parameter in enumerate(trainer.parameters()):
         if f"momentum.{number}" in like:
             # Strides decide the order of sums: a contiguous copy would not resume bit for bit.
             kept = torch.empty_like(parameter).copy_(tensors[f"momentum.{number}"])
@@ -89,8 +89,3 @@ def _weights(trainer: Trainer) -> dict[str, Tensor]:
         **named_tensors(trainer.average.model, "average."),
     }
     return tensors if trainer.head is None else tensors | named_tensors(trainer.head, "head.")
-
-
-def _parameters(trainer: Trainer) -> list[Tensor]:
-    """Everything that is optimised, in the optimiser's order."""
-    return [p for group in trainer.optimizer.param_groups for p in group["params"]]

@@ -7,6 +7,8 @@ from torch.nn.functional import cross_entropy, normalize
 from fsslib.background import fuse_background
 from fsslib.data.folds import IGNORE
 from fsslib.pooling import project_masks, upsample
+from fsslib.ranks import ALONE, Ranks
+from fsslib.training.across_ranks import GlobalBatchNorm
 
 HEAD_WIDTH = 256
 LAST_BIAS = "6.bias"
@@ -97,14 +99,16 @@ def pixel_loss(scores: Tensor, masks: Tensor) -> Tensor:
 class MiningHead(nn.Sequential):
     """The auxiliary branch: three convolutions, batch norm and ReLU after the first two (4.1)."""
 
-    def __init__(self, channels: int, classes: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, channels: int, classes: int, generator: torch.Generator, ranks: Ranks = ALONE
+    ) -> None:
         last = nn.Conv2d(HEAD_WIDTH, classes, 1)
         super().__init__(
             nn.Conv2d(channels, HEAD_WIDTH, 3, padding=1, bias=False),
-            nn.BatchNorm2d(HEAD_WIDTH),
+            GlobalBatchNorm(HEAD_WIDTH, ranks),
             nn.ReLU(inplace=True),
             nn.Conv2d(HEAD_WIDTH, HEAD_WIDTH, 3, padding=1, bias=False),
-            nn.BatchNorm2d(HEAD_WIDTH),
+            GlobalBatchNorm(HEAD_WIDTH, ranks),
             nn.ReLU(inplace=True),
             last,
         )

@@ -1,15 +1,19 @@
 """Joint training (eq. 1): episodes for transferable metric, pseudo-masks for latent classes."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fsslib.data.batches import Batch
 from fsslib.encoder import Encoder, normalise
 from fsslib.encoding import Precision
 from fsslib.errors import FsslibError
+from fsslib.ranks import ALONE, Ranks
+from fsslib.training.across_ranks import average_gradients
+from fsslib.training.gradient_cache import GradientCache, compiled
 from fsslib.training.losses import MiningHead, episode_prototypes, pixel_loss, query_scores
 from fsslib.training.memory import BackgroundMemory, WeightAverage
 from fsslib.training.progress import foreground_iou, label_agreement
@@ -37,6 +41,8 @@ class TrainSettings:
         seed: of the head's initial weights.
         lr_steps: steps at which the rates drop to a tenth; None for each third of the iterations,
             the paper's 2000 and 4000 of 6000.
+        micro_images: encoded at once with their gradients in memory, None for the whole batch.
+        compile: run the encoder through torch.compile.
     """
 
     iterations: int
@@ -52,29 +58,42 @@ class TrainSettings:
     precision: Precision
     seed: int
     lr_steps: tuple[int, ...] | None = None
+    micro_images: int | None = None
+    compile: bool = False
 
 
 class Trainer:
     """Everything that training changes, and one step of it.
+
+    Several ranks hold a trainer each, step at the same time on their parts of the batch, and stay
+    the same to the bit: what a step changes is computed from sums over all ranks.
 
     Args:
         encoder: with its initial weights; trained in place.
         classes: K + 1, or None to train without the mining branch (the baseline).
         settings: see `TrainSettings`.
         device: to train on.
+        ranks: this process among those that train together.
     """
 
     def __init__(
-        self, encoder: Encoder, classes: int | None, settings: TrainSettings, device: torch.device
+        self,
+        encoder: Encoder,
+        classes: int | None,
+        settings: TrainSettings,
+        device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.settings, self.device = settings, device
+        self.settings, self.device, self.ranks = settings, device, ranks
         self.encoder = encoder.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.encoder.train()
+        self._run = compiled(self.encoder) if settings.compile else self.encoder
+        self._cache = GradientCache(self._encode, settings.micro_images)
         generator = torch.Generator().manual_seed(settings.seed)
         self.head: MiningHead | None = None
         groups = [{"params": [p for p in encoder.parameters() if p.requires_grad]}]
         if classes is not None:
-            self.head = MiningHead(encoder.channels, classes, generator)
+            self.head = MiningHead(encoder.channels, classes, generator, ranks)
             self.head.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             groups.append({"params": list(self.head.parameters())})
         self.optimizer = torch.optim.SGD(
@@ -94,7 +113,7 @@ class Trainer:
         return settings.lr * 0.1**drops
 
     def step(self, batch: Batch) -> Row:
-        """One update; returns the losses, the rate and how well both branches do (0 to 1).
+        """One update; returns, over all ranks, losses, rate and how well both branches do (0 to 1).
 
         Raises:
             FsslibError: the loss is not finite.
@@ -105,42 +124,58 @@ class Trainer:
             self.optimizer.param_groups, (settings.lr, settings.head_lr), strict=False
         ):
             group["lr"] = rate * start / settings.lr
-        episode, pseudo, progress = self._losses(batch)
+        images = self._images(batch)
+        features = self._cache.encode(images)
+        episode, pseudo, progress = self._losses(features, batch)
         loss = episode if pseudo is None else episode + settings.pseudo_weight * pseudo  # eq. 1
-        if not torch.isfinite(loss):
+        row = self._means(loss=loss, episode=episode, pseudo=pseudo, **progress)
+        if not math.isfinite(row["loss"]):  # on every rank alike
             raise FsslibError(
-                f"the loss became {loss.item()} at step {self.step_number}: lower training.lr"
+                f"the loss became {row['loss']} at step {self.step_number}: lower training.lr"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        self._cache.backward(loss, images, features)
+        average_gradients(self.parameters(), self.ranks)
         self.optimizer.step()
         self.average.update(self.encoder, self.step_number)
         self.step_number += 1
-        row = {"loss": loss.item(), "episode": episode.item(), "lr": rate}
-        row |= {name: value.item() for name, value in progress.items()}
-        return row if pseudo is None else {**row, "pseudo": pseudo.item()}
+        return {**row, "lr": rate}
 
-    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-        """L_gt of eq. 4, L_pseudo and progress; updates the background memory (eq. 6)."""
-        supports = batch["support_images"]
-        pairs, shot = supports.shape[:2]
-        parts = [supports.flatten(0, 1), batch["query_images"]]
+    def parameters(self) -> list[nn.Parameter]:
+        """Everything that is optimised, in the optimiser's order."""
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def _images(self, batch: Batch) -> Tensor:
+        """All images of a batch on the device: supports, queries, pool; (n, 3, c, c) uint8."""
+        parts = [batch["support_images"].flatten(0, 1), batch["query_images"]]
         if self.head is not None:
             parts.append(batch["pool_images"])
-        images = normalise(torch.cat([p.to(self.device, non_blocking=True) for p in parts]))
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"
-        ):
-            features = self.encoder(images.contiguous(memory_format=torch.channels_last))
+        return torch.cat([p.to(self.device, non_blocking=True) for p in parts])
+
+    def _autocast(self) -> torch.autocast:
+        wanted = self.settings.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        """Images (n, 3, c, c) uint8 to features (n, C, h, w) of the precision."""
+        ready = normalise(images).contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            features: Tensor = self._run(ready)
+        return features
+
+    def _losses(
+        self, features: Tensor, batch: Batch
+    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+        """L_gt of eq. 4, L_pseudo and progress; updates the background memory (eq. 6)."""
+        pairs, shot = batch["support_images"].shape[:2]
+        with self._autocast():
             pool = features[pairs * (shot + 1) :]
             head_scores = None if self.head is None else self.head(pool)
         features = features[: pairs * (shot + 1)].float()
         masks = batch["support_masks"].to(self.device)
         support_features = features[: pairs * shot].unflatten(0, (pairs, shot))
         foreground, background = episode_prototypes(support_features, masks)
-        present = (masks == 0).flatten(1).any(dim=1)
-        if present.any():
-            self.memory.update(background[present].mean(dim=0))
+        self._remember(background, masks)
         scores = query_scores(
             features[pairs * shot :],
             foreground,
@@ -157,6 +192,21 @@ class Trainer:
         labels = batch["pool_masks"].to(self.device)
         progress["pseudo_accuracy"] = label_agreement(head_scores, labels)
         return episode, pixel_loss(head_scores, labels), progress
+
+    def _remember(self, background: Tensor, masks: Tensor) -> None:
+        """Eq. 6 with the mean over all ranks' pairs whose supports show background, if any do."""
+        present = (masks == 0).flatten(1).any(dim=1)
+        total = torch.cat([background[present].detach().sum(dim=0), present.sum().view(1)])
+        self.ranks.add_up(total)
+        if total[-1] > 0:
+            self.memory.update(total[:-1] / total[-1])
+
+    def _means(self, **terms: Tensor | None) -> Row:
+        """Means over the ranks as numbers, of the terms that there are."""
+        known = {name: term.detach() for name, term in terms.items() if term is not None}
+        total = torch.stack(list(known.values()))
+        self.ranks.add_up(total)
+        return dict(zip(known, (total / self.ranks.size).tolist(), strict=True))
 
     def run(self, batches: Iterator[Batch]) -> Iterator[Row]:
         """Step through `batches`, yielding each step's row."""

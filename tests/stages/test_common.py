@@ -165,6 +165,16 @@ def test_bar_in_a_log_speaks_every_ten_seconds(clock, capsys):
     ]
 
 
+def test_bar_may_count_several_images_a_step(clock, capsys):
+    with Bar("Training", 120, each=24, unit=" images") as bar:
+        bar.skip(100)
+        for _ in range(10):
+            clock[0] += 1
+            bar.advance(note="loss 0.5")
+    said = capsys.readouterr().err
+    assert said == "Training: 110/120, 24.0 images/s, 10 s left loss 0.5\n"
+
+
 def test_quick_work_stays_silent(clock, capsys):
     with Bar("Encoding", 3) as bar:
         assert list(bar.count(iter("abc"))) == ["a", "b", "c"]

@@ -179,6 +179,8 @@ def test_missing_key_is_named(raw, path, key):
         # unknown choices
         ("backbone", "resnet152"), ("dataset", "voc"), ("precision", "float16"),
         ("kmeans", "fast"), ("search", "faiss"), ("protocol", "Paper"), ("regions.kind", "labels"),
+        ("training.precision", "half"), ("training.compile", "yes"), ("training.compile", 1),
+        ("training.micro_images", 0), ("training.micro_images", 1.5),
         ("feature_dtype", "float32"), ("training.background_share", 1.5),
         ("runtime.device", "gpu"), ("coco_folds", "random"),
     ],

@@ -1,5 +1,6 @@
 """One step against its equations, the schedule, and what a toy run learns."""
 
+import math
 from copy import deepcopy
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import torch
 from torch.nn.functional import cosine_similarity, cross_entropy, interpolate
 
 from fsslib.encoder import normalise
-from tests.helpers import one_line
+from tests.helpers import make_dataset, one_line
 from tests.training.toy import differing, make_batches, make_trainer, state_of
 
 
@@ -87,6 +88,31 @@ def test_a_step_tells_how_well_both_branches_did_before_it(batches):
     row = trainer.step(batch)
     assert row["pseudo_accuracy"] == pytest.approx(expected, abs=2e-3)
     assert 0 < row["episode_iou"] < 1
+
+
+@pytest.fixture(scope="module")
+def five_shot(tmp_path_factory):
+    """A batch of pairs with five supports, which needs six images of a class."""
+    manifest = make_dataset(tmp_path_factory.mktemp("many"), layout=[(1,)] * 6 + [(4,)])
+    return make_batches(manifest, shot=5)[0]
+
+
+def test_five_supports_are_averaged(five_shot):
+    assert five_shot["support_images"].shape == (2, 5, 3, 32, 32)
+    with torch.no_grad():
+        episode, pseudo, _ = naive_losses(make_trainer(), five_shot)
+    row = make_trainer().step(five_shot)
+    assert row["episode"] == pytest.approx(float(episode), rel=1e-4)
+    assert row["pseudo"] == pytest.approx(float(pseudo), rel=1e-4)
+
+
+def test_resnet101_with_five_shots_takes_a_step(five_shot):
+    trainer = make_trainer(backbone="resnet101", lr=1e-4, micro_images=6)
+    before = trainer.encoder.conv1.weight.detach().clone()
+    row = trainer.step(five_shot)
+    assert all(math.isfinite(value) for value in row.values())
+    assert trainer.memory.value().shape == (1024,)
+    assert not torch.equal(trainer.encoder.conv1.weight, before)
 
 
 def test_background_of_an_episode_can_be_fused_with_the_global_one(batches):

@@ -7,6 +7,7 @@ from fsslib.data.batches import BatchPlan, StepBatches
 from fsslib.data.images import read_image
 from fsslib.data.pool import PoolImage
 from fsslib.encoder import Encoder
+from fsslib.ranks import ALONE
 from fsslib.training.trainer import Trainer, TrainSettings
 from fsslib.weights import load_weights
 
@@ -23,13 +24,17 @@ def settings(**changes):
     return TrainSettings(**(plain | changes))
 
 
-def make_trainer(classes=CLASSES, **changes):
-    encoder = Encoder("resnet18")
+def make_trainer(classes=CLASSES, ranks=ALONE, backbone="resnet18", short=False, **changes):
+    """`short` leaves one block a layer."""
+    encoder = Encoder(backbone)
     load_weights(encoder, "random", seed=0)
-    return Trainer(encoder, classes, settings(**changes), CPU)
+    if short:
+        for layer in (encoder.layer1, encoder.layer2, encoder.layer3):
+            del layer[1:]
+    return Trainer(encoder, classes, settings(**changes), CPU, ranks)
 
 
-def make_batches(manifest, steps=6, mined=True, shot=1):
+def make_batches(manifest, steps=6, mined=True, shot=1, ranks=ALONE):
     """Fold 1: classes 1 to 3 are base; pseudo-masks are the brightness in four steps."""
     pool = [PoolImage(r.id, manifest.image_path(r)) for r in manifest.train]
     photos = {i.id: i.path for i in pool}
@@ -38,7 +43,7 @@ def make_batches(manifest, steps=6, mined=True, shot=1):
         return (read_image(photos[image_id]).mean(axis=2) // 64).astype(np.uint8)
 
     plan = BatchPlan(2, shot, 2, 32, 30, (1.0, 1.0), seed=0)
-    return StepBatches(manifest, 1, plan, steps, pool, pseudo if mined else None)
+    return StepBatches(manifest, 1, plan, steps, pool, pseudo if mined else None, ranks)
 
 
 def state_of(trainer):

@@ -1,0 +1,20 @@
+"""`precision: auto` resolved for this run's device, and a warning where bfloat16 is slow."""
+
+from fsslib.encoding import Precision, choose_device, choose_precision
+from fsslib.ranks import read_ranks
+from stages.common import say
+from stages.params import PrecisionName, Runtime
+
+
+def run_precision(name: PrecisionName, runtime: Runtime, key: str = "precision") -> Precision:
+    """What to compute in; what is written and remembered names this, never `auto`."""
+    if name == "float32":
+        return name
+    device = choose_device(runtime.device)
+    slow = device.type == "cpu" and choose_precision("auto", device) == "float32"
+    if name == "bfloat16" and slow and read_ranks().leads:
+        say(
+            f"{key}: bfloat16 is not computed by this CPU and takes about 15 times as long as "
+            f"float32: set {key} to auto"
+        )
+    return choose_precision(name, device)
