@@ -1,4 +1,4 @@
-"""Results as text: the Markdown table that people read and the rows that plots read."""
+"""Results for people, plots and comparisons: a Markdown table, rows of classes, a few scores."""
 
 import csv
 import io
@@ -21,6 +21,21 @@ def results_table(folds: Mapping[int, Mapping[str, Any]], overall: Mapping[str, 
         tail = [values["miou"], values["miou_std"], values["fb_iou"]]
         rows.append([name, *cells, *(_cell(v) for v in tail)])
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+
+
+SCORES = ("miou", "miou_std", "fb_iou")
+
+
+def scores(overall: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """The numbers to compare experiments by, a few for each number of shots.
+
+    `dvc exp show` makes a column of every number in a metrics file: all of `overall_metrics` would
+    be more than a hundred.
+
+    Args:
+        overall: as `overall_metrics` makes them.
+    """
+    return {shot: {name: values[name] for name in SCORES} for shot, values in overall.items()}
 
 
 def class_rows(folds: Mapping[int, Mapping[str, Any]]) -> str:

@@ -24,6 +24,9 @@ STEPS = (
     "pretrain",
     "data",
     "info",
+    "preset",
+    "sweep",
+    "table",
 )
 """Modules of `stages`, each with an `app`."""
 

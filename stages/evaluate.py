@@ -1,5 +1,6 @@
 """`evaluate`: mIoU of the frozen episodes, each distinct image encoded once."""
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ from fsslib.resizing import readers_at
 from fsslib.storage import write_bytes, write_json
 from fsslib.stored_index import load_index
 from stages import paths
-from stages.common import Bar, FoldOption, command, make_app, say
+from stages.common import Bar, FoldOption, command, make_app, project_root, say
 from stages.inputs import chosen_folds, open_manifest, read_params
 from stages.memory import memory_budget
 from stages.params import EvaluateParams, Params, stage_params
@@ -42,7 +43,8 @@ def main(fold: FoldOption = None, episodes: EpisodesOption = None) -> None:
 
     Reads w, beta, top_n, search, rectify_fg, rectify_bg, ema, precision, long_side and resize
     from params.yaml, data/prepare/, data/episodes/, data/train/ and data/index/ of the fold. Writes
-    results/folds/<fold>/metrics.json and episodes.png, and data/evaluate/<fold>/timing.json.
+    results/folds/<fold>/metrics.json and episodes.png, and data/evaluate/<fold>/timing.json, a copy
+    of which lies in data/evaluate/experiments/<name>/ for an experiment of DVC's.
     Always the final encoder: no checkpoint is chosen by the scores of novel classes.
     """
     everything = read_params()
@@ -91,8 +93,18 @@ def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
     write_json(out / "metrics.json", metrics)
     panel = episode_panel(*readers, chosen, predictions, manifest.classes)
     write_bytes(out / "episodes.png", panel)
-    write_json(paths.timing(fold), _timing(result, cold))
+    for path in _timing_paths(fold):
+        write_json(path, _timing(result, cold))
     _report(fold, metrics, result, cold)
+
+
+def _timing_paths(fold: int) -> list[Path]:
+    """In the working folder and, for an experiment of DVC's, by its name in the project.
+
+    A queued experiment runs in a copy of the project that DVC removes, times included.
+    """
+    name = os.environ.get("DVC_EXP_NAME")  # DVC sets it in every experiment
+    return [paths.timing(fold), *([project_root() / paths.timing(fold, name)] if name else [])]
 
 
 def _index(fold: int, params: EvaluateParams, memory_bytes: int) -> SearchIndex:

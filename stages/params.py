@@ -304,7 +304,12 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
         FsslibError: missing file, bad YAML, unknown key, wrong type or impossible value; one line
             that names the key.
     """
-    return _validate(Params, _read_yaml(path), path)
+    return parse_params(_read_text(path), path)
+
+
+def parse_params(text: str, path: Path) -> Params:
+    """Validate the content of a file; `path` is for errors, which are those of `load_params`."""
+    return _validate(Params, _parse_yaml(text, path), path)
 
 
 def stage_params(model: type[Model], params: Params) -> Model:
@@ -313,12 +318,19 @@ def stage_params(model: type[Model], params: Params) -> Model:
     return model.model_validate({name: raw[name] for name in model.model_fields})
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_text(path: Path) -> str:
     try:
-        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig"))
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise FsslibError(f"{path} does not exist: run from the project's folder") from None
-    except (OSError, ValueError, RecursionError, YAMLError) as error:
+    except (OSError, ValueError) as error:
+        raise FsslibError(f"{path} is not readable YAML: {_problem(error)}") from None
+
+
+def _parse_yaml(text: str, path: Path) -> dict[str, Any]:
+    try:
+        raw = YAML(typ="safe", pure=True).load(text)
+    except (ValueError, RecursionError, YAMLError) as error:
         raise FsslibError(f"{path} is not readable YAML: {_problem(error)}") from None
     if not isinstance(raw, dict):
         raise FsslibError(f"{path} holds no keys: restore it with 'git checkout {path}'")

@@ -54,6 +54,12 @@ def fold_results(fold: int) -> Path:
     return RESULTS / "folds" / str(fold)
 
 
-def timing(fold: int) -> Path:
-    """How long evaluation took; apart from the metrics, which are the same for every run."""
-    return DATA / "evaluate" / str(fold) / "timing.json"
+def timing(fold: int, experiment: str | None = None) -> Path:
+    """How long evaluation took, of a named experiment or the workspace's.
+
+    Apart from the metrics, which are the same for every run.
+    """
+    folder = DATA / "evaluate"
+    if experiment is not None:
+        folder = folder / "experiments" / experiment
+    return folder / str(fold) / "timing.json"

@@ -4,7 +4,7 @@ import typer
 
 from fsslib.report import common_head, overall_metrics
 from fsslib.storage import read_json, write_bytes, write_json
-from fsslib.tables import class_rows, results_table
+from fsslib.tables import class_rows, results_table, scores
 from stages import paths
 from stages.common import command, make_app
 from stages.inputs import read_params
@@ -16,7 +16,8 @@ def main() -> None:
     """Average the folds of params.yaml and print the results table.
 
     Reads folds from params.yaml and results/folds/<fold>/metrics.json of each. Writes
-    results/metrics.json, results/classes.csv (IoU per class, for plots) and results/table.md.
+    results/metrics.json, results/scores.json (the few of its numbers that DVC compares),
+    results/classes.csv (IoU per class, for plots) and results/table.md.
     """
     params = stage_params(SummarizeParams, read_params())
     folds = {
@@ -25,6 +26,7 @@ def main() -> None:
     }
     overall = overall_metrics(folds)
     write_json(paths.METRICS, {**common_head(folds), **overall})
+    write_json(paths.RESULTS / "scores.json", scores(overall))
     write_bytes(paths.RESULTS / "classes.csv", class_rows(folds).encode())
     table = results_table(folds, overall)
     write_bytes(paths.RESULTS / "table.md", table.encode())

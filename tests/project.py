@@ -34,7 +34,8 @@ class Project:
     """A copy of the project in its own git repository."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.log = folder, Path(os.devnull)
+        folder.mkdir(parents=True, exist_ok=True)
         names = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT,
@@ -52,6 +53,19 @@ class Project:
         self.set_training(**TINY_TRAINING)
         self.run("git", "init", "-q")
         self.commit()
+
+    def fake_stages(self) -> Path:
+        """Replace every stage by `fake_stage.py`; returns the file of what has run."""
+        shutil.copy(ROOT / "tests/fake_stage.py", self.folder)
+        path = self.folder / "dvc.yaml"
+        text = re.sub(
+            r"python -m stages\.(\w+)( --fold)?", r"python fake_stage.py \1", path.read_text()
+        )
+        path.write_text(text)
+        self.log = self.folder.parent / "fake.log"
+        self.log.touch()
+        self.commit()
+        return self.log
 
     def commit(self) -> None:
         self.run("git", "add", "-A")
@@ -77,7 +91,7 @@ class Project:
         environment.pop("PYTHONPATH", None)  # the copy's own code
         for role in ("AUTHOR", "COMMITTER"):
             environment |= {f"GIT_{role}_NAME": "t", f"GIT_{role}_EMAIL": "t@example.org"}
-        return {**environment, "OMP_NUM_THREADS": "1"}
+        return {**environment, "OMP_NUM_THREADS": "1", "FAKE_LOG": str(self.log)}
 
     def run(self, *command: str) -> str:
         done = subprocess.run(

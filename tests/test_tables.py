@@ -3,7 +3,7 @@
 import csv
 import io
 
-from fsslib.tables import class_rows, results_table
+from fsslib.tables import class_rows, results_table, scores
 
 FOLDS = {
     0: {
@@ -30,6 +30,11 @@ def test_results_table_is_markdown_with_a_column_a_fold():
         "| 1-shot mIoU | 40.13 | - | 40.13 | 1.00 | 60.00 |\n"
         "| 5-shot mIoU | 52.00 | 61.50 | 56.75 | - | 71.24 |\n"
     )
+
+
+def test_scores_are_the_few_numbers_that_experiments_are_compared_by():
+    detailed = {shot: {**v, "classes": {"cat": 1}, "seeds": [0]} for shot, v in OVERALL.items()}
+    assert scores(detailed) == OVERALL
 
 
 def test_class_rows_hold_each_drawn_class_shot_and_fold_once():

@@ -53,6 +53,8 @@ def test_the_pipeline_runs_from_nothing_to_metrics(project):
     fold = json.loads((project.folder / "results/folds/1/metrics.json").read_text())
     assert set(fold["shot1"]["classes"]) <= set(fold["shot1"]["episodes"])
     assert metrics["shot1"]["folds"]["1"] == fold["shot1"]["miou"]
+    scores = json.loads((project.folder / "results/scores.json").read_text())
+    assert scores["shot2"] == {k: metrics["shot2"][k] for k in ("miou", "miou_std", "fb_iou")}
 
 
 def test_a_second_repro_runs_nothing(project):

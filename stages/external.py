@@ -1,0 +1,39 @@
+"""Running git and dvc: lists of arguments, never a shell; a failure is one line."""
+
+import subprocess
+from collections.abc import Sequence
+
+from fsslib.errors import FsslibError
+
+MISSING = {
+    "dvc": "activate the environment, 'source .venv/bin/activate'",
+    "git": "install git",
+}
+
+
+def run(command: Sequence[str]) -> str:
+    """What a command prints on standard output.
+
+    Raises:
+        FsslibError: the program is missing, or it fails; with the last line that it wrote.
+    """
+    done = _run(command)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        errors = [line for line in said if line.startswith(("ERROR:", "fatal:"))] or said[-1:]
+        reason = errors[0].split(":", 1)[-1].strip() if errors else "no message"
+        raise FsslibError(f"'{' '.join(command[:3])}' failed: {reason}")
+    return done.stdout
+
+
+def succeeds(command: Sequence[str]) -> bool:
+    """Whether a command ends with exit code 0."""
+    return _run(command).returncode == 0
+
+
+def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        name = command[0]
+        raise FsslibError(f"{name} is not on PATH: {MISSING.get(name, 'install it')}") from None
