@@ -26,30 +26,14 @@ from typing import Any
 import torch
 from ruamel.yaml import YAML
 
+from fsslib.presets import preset_values
+
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "real"
 Json = dict[str, Any]
 
-SETTINGS: Json = {
-    "dataset": "pascal",
-    "backbone": "resnet18",
-    "folds": [1, 2, 3],
-    "long_side": 321,
-    "min_images": 10,
-    "training.iterations": 160,
-    "training.lr_steps": [120],
-    "training.crop": 161,
-    "training.scale_min": 0.6,
-    "training.scale_max": 1.0,
-    "training.min_pixels": 500,
-    "training.precision": "float32",
-    "training.pairs": 4,
-    "training.pool_images": 8,
-    "m": 0.98,
-    "w": 0.2,
-    "top_n": 10,
-}
-"""Of everything that is run here; what is not named is as in params.yaml."""
+SETTINGS: Json = preset_values("voc-sample")
+"""Of everything that is run here, but for the learning rates and switches below."""
 
 OURS: Json = {"mine": True, "training.lr": 0.002, "training.head_lr": 0.02}
 BASELINE: Json = {"mine": False, "training.lr": 0.0002, "training.background_share": 0.0}
