@@ -3,7 +3,7 @@
     python -m benchmarks.loading --root ../shared/real/voc
 
 One process loads (training has `runtime.workers` of them beside it) and one thread trains, so the
-ratio is that of a worker to a core. Pool masks are the annotated ones: what they hold costs nothing.
+ratio is that of a worker to a core. Pool masks are the annotated ones: their content costs nothing.
 The last line is one JSON object; `loading_share` below 1 means that one worker is enough.
 """
 
