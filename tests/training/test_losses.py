@@ -170,7 +170,7 @@ def head(seed=0, classes=6):
 
 def test_head_is_three_convolutions_with_norm_and_relu_after_the_first_two():
     kinds = [type(m).__name__ for m in head()]
-    norm = ["Conv2d", "BatchNorm2d", "ReLU"]
+    norm = ["Conv2d", "GlobalBatchNorm", "ReLU"]
     assert kinds == [*norm, *norm, "Conv2d"]
     assert head()(randn(2, 16, 5, 7)).shape == (2, 6, 5, 7)
 
