@@ -3,8 +3,8 @@
     python -m benchmarks.gpu --out /tmp/gpu
 
 One training step against the released baseline's arithmetic (ResNet-50, 473 px, 4 pairs), images
-a second of `extract`, and the VOC sample at the paper's batch, crop and 6000 iterations with the
-steps a second, the GPU's utilisation and the mIoU. The last line is one JSON object.
+a second of `extract`, and the VOC sample at the paper's batch, crop and 6000 iterations: images a
+second of training, the GPU's utilisation and the mIoU. The last line is one JSON object.
 """
 
 import argparse
@@ -85,17 +85,17 @@ def last_json(*command: str) -> Json:
 
 
 def rates(log: str) -> Json:
-    """Images a second of extract, steps a second of each training, from the stages' own lines."""
+    """Images a second of extract and of each training, from the stages' own lines."""
 
     def last(title: str) -> list[float]:
         found: dict[str, float] = {}
-        for name, rate in re.findall(rf"({title}[^:]*): \d+/\d+, ([\d.]+)/s", log):
+        for name, rate in re.findall(rf"({title}[^:]*): \d+/\d+, ([\d.]+)(?: images)?/s", log):
             found[name] = float(rate)
         return list(found.values())
 
     return {
         "extract_images_per_second": last("Encoding training images"),
-        "training_steps_per_second": last("Training fold"),
+        "training_images_per_second": last("Training fold"),
     }
 
 

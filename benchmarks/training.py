@@ -27,6 +27,7 @@ from torchvision.models.resnet import Bottleneck
 import stages  # noqa: F401 - the process settings of the commands
 from fsslib.data.batches import Batch
 from fsslib.encoder import Encoder, normalise
+from fsslib.encoding import choose_precision
 from fsslib.training.trainer import Trainer, TrainSettings
 
 Json = dict[str, Any]
@@ -171,13 +172,6 @@ def timed(step: Any, args: argparse.Namespace) -> Json:  # noqa: ANN401 - a func
     return {"loss": loss, "seconds": seconds, "peak_mb": peak}
 
 
-def computes_bfloat16(device: str) -> bool:
-    """Whether the hardware does, rather than a slow emulation."""
-    if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.ops.mkldnn._is_mkldnn_bf16_supported()  # type: ignore[no-any-return]
-
-
 def run_way(args: argparse.Namespace) -> Json:
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
@@ -204,7 +198,8 @@ def main() -> None:
     if args.way:
         print(json.dumps(run_way(args)))
         return
-    bfloat16 = args.bfloat16 or computes_bfloat16(args.device)
+    device = torch.device(args.device)
+    bfloat16 = args.bfloat16 or choose_precision("auto", device) == "bfloat16"
     ways = ["baseline", "float32", *(["bfloat16"] if bfloat16 else [])]
     rows = []
     for size in args.sizes:
