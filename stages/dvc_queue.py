@@ -12,7 +12,7 @@ from fsslib.experiments import Experiment
 from stages.external import run, succeeds
 from stages.recorded import recorded_experiments
 
-POLL_SECONDS, STATUS_SECONDS = 2, 20
+POLL_SECONDS, STATUS_SECONDS = 2, 30
 """Between looks at git, and at DVC, whose command takes seconds of a core."""
 
 WAITING, FAILED = ("Queued", "Running"), "Failed"

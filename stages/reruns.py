@@ -81,6 +81,19 @@ def code(pipeline: Mapping[str, Any]) -> list[str]:
     return [str(DVC_YAML), *sorted(d for d in deps if d.endswith(".py"))]
 
 
+def remembered(pipeline: Mapping[str, Any]) -> set[str]:
+    """Stages whose runs DVC can take from the run cache.
+
+    DVC (3.67) leaves out a stage with an uncached output that is neither metric nor plot. Such a
+    stage does not run where dvc.lock says that it has, and runs anew in every other experiment.
+    """
+    return {
+        stage
+        for stage, body in pipeline.items()
+        if all(_is_cached(out) for out in body.get("outs", []))
+    }
+
+
 def waves(wanted: Sequence[Collection[Run]], done: Collection[Run]) -> list[list[int]]:
     """Group experiments so that none of a group waits for what another of it computes.
 
@@ -134,6 +147,10 @@ def _path(entry: object, fold: int | None) -> str:
     """A path of dvc.yaml, which may be the one key of a mapping, for one fold."""
     text = next(iter(entry)) if isinstance(entry, dict) else str(entry)
     return text if fold is None else text.replace(FOLD, str(fold))
+
+
+def _is_cached(out: object) -> bool:
+    return not isinstance(out, dict) or all(v.get("cache", True) for v in out.values())
 
 
 def _feeds(outs: Collection[str], deps: Collection[str]) -> bool:

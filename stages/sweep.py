@@ -22,7 +22,7 @@ from stages.dvc_queue import (
 from stages.external import run
 from stages.params import PARAMS_FILE, Params, load_params
 from stages.recorded import recorded_experiments, same_code, with_changes, with_params
-from stages.reruns import Run, code, counts, read_pipeline, runs, waves
+from stages.reruns import Run, code, counts, read_pipeline, remembered, runs, waves
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,14 @@ def make_plan(sweep: Sweep, params: Params, pipeline: dict[str, Any], replace: b
     baseline = run(["git", "rev-parse", "HEAD"]).strip()
     done = set(runs(pipeline, _plain(params)))
     done &= runs(pipeline, _plain(params), stale_stages())
-    skipped, replaced, wanted = {}, [], {}
+    kept, skipped, replaced, wanted = remembered(pipeline), {}, [], {}
     for experiment in sweep.experiments:
         changed = with_changes(params, experiment.changes)
         wanted[experiment.name] = runs(pipeline, _plain(changed))
         same = with_params(recorded, experiment.name, changed)
         if any(same_code(found.commit, files) for found in same):
             skipped[experiment.name] = "finished"
-            done |= wanted[experiment.name]
+            done |= {r for r in wanted[experiment.name] if r.stage in kept}
         elif queued.get(experiment.name) in WAITING:
             skipped[experiment.name] = queued[experiment.name].lower()
         elif any(e.name == experiment.name and e.baseline == baseline for e in recorded):
@@ -130,7 +130,7 @@ def describe(sweep: Sweep, plan: Plan, pipeline: dict[str, Any]) -> list[str]:
     parts = [f"{stage} {number} ({missing.get(stage, 0)})" for stage, number in needed.items()]
     lines = [f"{sweep.title}: {len(sweep.experiments)} experiments"]
     lines += [f"{name} is {why}: skipped" for name, why in plan.skipped.items()]
-    lines.append(f"runs of stages (of them to compute): {', '.join(parts)}")
+    lines.append(f"runs of stages (of them to compute, at most): {', '.join(parts)}")
     folds = len({r.name for r in plan.needed if r.stage == "train"})
     lines.append(
         f"models to train: {missing.get('train', 0)} of {needed['train']} "

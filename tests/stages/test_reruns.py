@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 from fsslib.experiments import find_sweep
 from stages.params import load_params
 from stages.recorded import with_changes
-from stages.reruns import Run, code, counts, read_pipeline, runs, waves
+from stages.reruns import Run, code, counts, read_pipeline, remembered, runs, waves
 from tests.project import ROOT
 
 PIPELINE = read_pipeline(ROOT / "dvc.yaml")
@@ -92,6 +92,10 @@ def test_code_is_every_python_dependency_and_dvc_yaml():
     files = code(PIPELINE)
     assert {"dvc.yaml", "stages/train.py", "fsslib/training/trainer.py"} <= set(files)
     assert all((ROOT / f).is_file() for f in files)
+
+
+def test_stages_with_results_in_git_are_no_part_of_the_run_cache():
+    assert set(PIPELINE) - remembered(PIPELINE) == {"pretrain", "evaluate", "summarize"}
 
 
 @pytest.mark.parametrize("name", ["table3", "table6", "table8", "beta"])

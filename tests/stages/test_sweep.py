@@ -130,13 +130,14 @@ def test_two_workers_run_what_was_said_and_a_second_sweep_runs_nothing(project, 
 
 
 @pytest.mark.slow
-def test_experiments_that_were_removed_come_from_the_run_cache(project, fss):
-    fss(sweep, "table7", "--start")
-    assert set(ran(project)) == {"episodes", "evaluate", "summarize"}
-    project.run("dvc", "exp", "remove", "table7-1-shot", "table7-5-shot")
-    again = fss(sweep, "table7", "--start")
-    assert len(again.stdout.splitlines()) == 2
-    assert project.ran == []
+def test_what_experiments_that_were_removed_trained_comes_from_the_run_cache(project, fss):
+    fss(sweep, "table3", "--start")
+    removed = ["table3-baseline", "table3-bg"]
+    project.run("dvc", "exp", "remove", *removed)
+    again = fss(sweep, "table3", "--start")
+    assert [line.split()[5] for line in again.stdout.splitlines()] == removed
+    # Evaluation writes uncached files into git; DVC's run cache does not take such a stage.
+    assert ran(project) == {"evaluate": 4, "summarize": 2}
 
 
 @pytest.mark.slow
