@@ -24,6 +24,8 @@ from stages.params import PARAMS_FILE, Params, load_params
 from stages.recorded import recorded_experiments, same_code, with_changes, with_params
 from stages.reruns import Run, code, counts, read_pipeline, remembered, runs, waves
 
+FINISHED = "finished"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -42,6 +44,11 @@ class Plan:
     replaced: Sequence[str]
     needed: frozenset[Run]
     missing: frozenset[Run]
+
+    @property
+    def waiting(self) -> list[str]:
+        """Names of experiments that an earlier sweep has queued."""
+        return [name for name, why in self.skipped.items() if why != FINISHED]
 
 
 @command
@@ -81,7 +88,7 @@ def main(
     else:
         for experiment in todo:
             _do(queue_command(experiment), dry_run)
-        if todo:
+        if todo or plan.waiting:
             say(_how_to_start(sweep, plan, jobs))
     say(f"results: fss table {sweep.name}")
 
@@ -102,7 +109,7 @@ def make_plan(sweep: Sweep, params: Params, pipeline: dict[str, Any], replace: b
         wanted[experiment.name] = runs(pipeline, _plain(changed))
         same = with_params(recorded, experiment.name, changed)
         if any(same_code(found.commit, files) for found in same):
-            skipped[experiment.name] = "finished"
+            skipped[experiment.name] = FINISHED
             done |= {r for r in wanted[experiment.name] if r.stage in kept}
         elif queued.get(experiment.name) in WAITING:
             skipped[experiment.name] = queued[experiment.name].lower()
@@ -165,8 +172,11 @@ def _how_to_start(sweep: Sweep, plan: Plan, jobs: int) -> str:
 
 
 def _run_waves(sweep: Sweep, plan: Plan, jobs: int) -> None:
-    """Queue, start and await one wave after the other."""
-    with Bar(sweep.name, sum(map(len, plan.waves))) as bar:
+    """Await what is queued already, then queue, start and await one wave after the other."""
+    with Bar(sweep.name, sum(map(len, plan.waves)) + len(plan.waiting)) as bar:
+        if plan.waiting:
+            start_workers(jobs)
+            wait_for(plan.waiting, jobs, lambda name: bar.advance(note=name))
         for wave in plan.waves:
             for experiment in wave:
                 _do(queue_command(experiment), dry_run=False)
