@@ -18,15 +18,19 @@ OUTPUTS = {
     "extract": ["data/extract"],
     "cluster": [f"data/cluster/{FOLD}", f"results/folds/{FOLD}/clusters.png"],
     "annotate": [f"data/annotate/{FOLD}", f"results/folds/{FOLD}/pseudo.png"],
-    "train": [f"data/train/{FOLD}/model.safetensors", f"data/train/{FOLD}/live/plots/metrics"],
+    "train": [
+        f"data/train/{FOLD}/model.safetensors",
+        f"data/train/{FOLD}/live/plots/metrics",
+        f"results/folds/{FOLD}/training.png",
+    ],
     "index": [f"data/index/{FOLD}"],
 }
 """What each stage that is killed writes."""
 ORDER = ("prepare", "extract", "collect", "cluster", "annotate", "train", "index")
 """Stages up to the last of them."""
 ALL_FOLDS = ("prepare", "extract", "collect")
-GROWING = f"data/train/{FOLD}/live/"
-"""Curves, which grow row by row: they are whole when the training is."""
+GROWING = (f"data/train/{FOLD}/live/", f"results/folds/{FOLD}/training.png")
+"""Curves, which grow row by row, and the picture, drawn anew: they are whole when the training is."""
 TRAINING = {"iterations": 10, "checkpoint": 4, "pairs": 2}
 TICK = 0.002
 """Seconds between looks at the folder while waiting for the first file."""
