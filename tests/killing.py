@@ -30,7 +30,7 @@ ORDER = ("prepare", "extract", "collect", "cluster", "annotate", "train", "index
 """Stages up to the last of them."""
 ALL_FOLDS = ("prepare", "extract", "collect")
 GROWING = (f"data/train/{FOLD}/live/", f"results/folds/{FOLD}/training.png")
-"""Curves, which grow row by row, and the picture, drawn anew: they are whole when the training is."""
+"""Curves, which grow row by row, and the picture, drawn anew: whole when the training is."""
 TRAINING = {"iterations": 10, "checkpoint": 4, "pairs": 2}
 TICK = 0.002
 """Seconds between looks at the folder while waiting for the first file."""
