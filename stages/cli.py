@@ -24,6 +24,8 @@ STEPS = (
     "pretrain",
     "data",
     "info",
+    "predict",
+    "calibrate",
 )
 """Modules of `stages`, each with an `app`."""
 
