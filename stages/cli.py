@@ -26,6 +26,7 @@ STEPS = (
     "info",
     "predict",
     "calibrate",
+    "export",
 )
 """Modules of `stages`, each with an `app`."""
 
