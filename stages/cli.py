@@ -27,6 +27,9 @@ STEPS = (
     "preset",
     "sweep",
     "table",
+    "predict",
+    "calibrate",
+    "export",
 )
 """Modules of `stages`, each with an `app`."""
 

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
-from typer.core import TyperCommand
 
 from fsslib.data.check import CheckReport, check_dataset
 from fsslib.data.coco import prepare_coco
@@ -22,6 +21,7 @@ from fsslib.errors import FsslibError
 from stages import paths
 from stages.common import Bar, command, project_root, say
 from stages.inputs import read_params
+from stages.options import ManyValues
 
 app = typer.Typer(
     add_completion=False,
@@ -38,25 +38,6 @@ Processes = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="Folder to make; must not exist or be empty.")]
 CPUS = min(8, os.cpu_count() or 1)
-
-
-class ManyValues(TyperCommand):
-    """Lets an option that may be repeated take several values at once: `--images a b`."""
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Repeat the option's name before every further value, then parse as usual."""
-        many = {o for p in self.params if getattr(p, "multiple", False) for o in p.opts}
-        expanded: list[str] = []
-        option, values = None, 0
-        for arg in args:
-            if arg.startswith("-"):
-                option, values = (arg if arg in many else None), 0
-            elif option is not None:
-                if values:
-                    expanded.append(option)
-                values += 1
-            expanded.append(arg)
-        return super().parse_args(ctx, expanded)
 
 
 class Steps:

@@ -1,0 +1,375 @@
+"""Finding new classes in photographs, in a few lines of Python: load, learn, predict."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fsslib.data.images import UInt8, read_image
+from fsslib.encoder import Encoder
+from fsslib.encoding import Encode, Precision, choose_device, make_encode
+from fsslib.errors import FsslibError
+from fsslib.inference import label_chunks
+from fsslib.learned import (
+    Prototypes,
+    encoder_digest,
+    load_learned,
+    match_prototypes,
+    pool_class,
+    save_learned,
+)
+from fsslib.models import open_model
+from fsslib.presence import presence_scores
+from fsslib.presence_files import Calibration, find_presence, presence_path, presence_settings
+from fsslib.rectification import Rectification
+from fsslib.regions import SearchIndex
+from fsslib.stored_index import open_index
+from fsslib.support_masks import read_support_mask, support_mask
+from fsslib.supports import Support
+from fsslib.typical import Typical
+
+MAX_SIDE = 768
+"""Longer photographs are encoded at this long side, px: encoders here were trained at 300 to 500,
+and 12 megapixels at stride 8 take 20 times the time and memory for no better an answer."""
+
+MOST_CLASSES = 254
+"""What an index mask can tell apart beside background and 255."""
+
+Photograph = UInt8 | str | Path
+"""(H, W, 3) uint8 sRGB, or the path of a photograph of any kind and EXIF rotation."""
+
+Mask = npt.NDArray[Any] | str | Path
+"""(H, W) integers or booleans, or the path of a lossless mask."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What was found in one photograph.
+
+    Attributes:
+        mask: (H, W) uint8 of the photograph's own size: 0 background, i + 1 where `names[i]` is.
+        names: the learned classes.
+        scores: for each class the probability that the photograph holds it, 0 to 1; where a
+            photograph holds it as often as not. See `fsslib.presence`.
+        present: for each class whether it is there; an absent one has no pixel in `mask`.
+    """
+
+    mask: UInt8
+    names: tuple[str, ...]
+    scores: tuple[float, ...]
+    present: tuple[bool, ...]
+
+    def of(self, name: str) -> npt.NDArray[np.bool_]:
+        """Where one class is, (H, W) bool."""
+        found: npt.NDArray[np.bool_] = self.mask == self.names.index(name) + 1
+        return found
+
+    @property
+    def pixels(self) -> tuple[int, ...]:
+        """Number of pixels of each class."""
+        return tuple(np.bincount(self.mask.ravel(), minlength=len(self.names) + 1)[1:].tolist())
+
+
+class Segmenter:
+    """Learns classes from masked photographs, without training, and finds them in others.
+
+    >>> import numpy as np
+    >>> from fsslib import Segmenter
+    >>> s = Segmenter.load("random", backbone="resnet18")
+    >>> rng = np.random.default_rng(0)
+    >>> photograph = rng.integers(0, 90, (64, 96, 3), dtype=np.uint8)
+    >>> photograph[16:48, 24:64] += 150  # a bright square
+    >>> mask = np.zeros((64, 96), bool)
+    >>> mask[16:48, 24:64] = True
+    >>> s.learn("square", [photograph], [mask])
+    >>> found = s.predict(photograph[:, ::-1], threshold=0)
+    >>> found.mask.shape, found.names, found.present
+    ((64, 96), ('square',), (True,))
+    >>> bool(found.of("square")[20:44, 36:68].mean() > 0.9)
+    True
+
+    Attributes:
+        rectification: of prototypes, on the segmenter's device.
+        calibration: what turns scores into probabilities, and where it comes from.
+        digest: hash of the encoder's weights.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        rectification: Rectification | None = None,
+        *,
+        calibration_path: Path | None = None,
+        device: str = "auto",
+        precision: Precision = "float32",
+        max_side: int | None = MAX_SIDE,
+    ) -> None:
+        """Use an encoder.
+
+        Args:
+            encoder: with its weights.
+            rectification: of prototypes; by default none.
+            calibration_path: JSON file of `fss calibrate`; where it is missing or of another
+                encoder or rectification nothing is called absent.
+            device: `auto`, `cpu` or `cuda`.
+            precision: of the encoder.
+            max_side: longer photographs are encoded at this long side in px, None for no limit.
+                Masks keep the photograph's own size.
+        """
+        self._device = choose_device(device)
+        self.rectification = (rectification or Rectification()).to(self._device)
+        self.digest = encoder_digest(encoder)
+        self._encode: Encode = make_encode(encoder, self._device, precision)
+        self._max_side = max_side
+        calibration = find_presence(
+            calibration_path, self.digest, presence_settings(self.rectification)
+        )
+        typical = calibration.typical and calibration.typical.to(self._device)
+        self.calibration: Calibration = replace(calibration, typical=typical)
+        self._learned: dict[str, tuple[Support, ...]] = {}
+        self._prototypes: Prototypes | None = None
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        backbone: str | None = None,
+        background: bool = True,
+        index: str | Path | None = None,
+        w: float = 0.9,
+        beta: float = 0.2,
+        top_n: int = 4,
+        device: str = "auto",
+        precision: Precision = "float32",
+        max_side: int | None = MAX_SIDE,
+    ) -> "Segmenter":
+        """Load a trained model or plain weights.
+
+        Args:
+            path: `model.safetensors` of training or its folder (`data/train/0`), a `.pth` or
+                `.safetensors` state dict of a backbone, `imagenet` (torchvision's, downloaded
+                once) or `random`.
+            backbone: of plain weights; by default what the file's names tell, else `resnet50`.
+            background: rectify the background by eq. 7 where the model has the prototype.
+            index: folder of a region index (`data/index/0`), to rectify the foreground by eq. 8
+                and 9; of the same model.
+            w: of eq. 7.
+            beta: of eq. 8.
+            top_n: images of eq. 8.
+            device: see the class.
+            precision: see the class.
+            max_side: see the class.
+
+        Raises:
+            FsslibError: nothing there, damaged, or an index of another model.
+        """
+        model = open_model(path, backbone)
+        regions = None if index is None else _regions(Path(index), model.encoder.channels)
+        rectification = Rectification(
+            model.background if background else None, w, regions, top_n, beta
+        )
+        return cls(
+            model.encoder,
+            rectification,
+            calibration_path=None if model.path is None else presence_path(model.path),
+            device=device,
+            precision=precision,
+            max_side=max_side,
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The learned classes; class i has value i + 1 in masks."""
+        return tuple(self._learned)
+
+    def learn(
+        self,
+        name: str,
+        images: Sequence[Photograph] | Photograph,
+        masks: Sequence[Mask] | Mask,
+        mask_value: int | None = None,
+    ) -> None:
+        """Learn a class from photographs with masks, or add supports to one that is known.
+
+        Args:
+            name: of the class.
+            images: one or more photographs.
+            masks: one for each, of its size. Every value but 0 is the class.
+            mask_value: 1 to 255: only this value is the class, 255 is neither class nor
+                background, everything else is background.
+
+        Raises:
+            FsslibError: no name, no image, unequal numbers or sizes, a mask without the class.
+        """
+        _check_name(name)
+        known = self._learned.get(name, ())
+        if not known and len(self._learned) == MOST_CLASSES:
+            raise FsslibError(f"{name}: {MOST_CLASSES} classes are learned, the most: forget one")
+        photographs, marked = _listed(images, 3), _listed(masks, 2)
+        if not photographs or len(photographs) != len(marked):
+            raise FsslibError(
+                f"{name}: {len(photographs)} photographs and {len(marked)} masks, expected as many "
+                "of both, at least one: give a mask for each photograph"
+            )
+        pairs = [
+            _support(image, mask, mask_value, f"mask {number + 1} of {name}")
+            for number, (image, mask) in enumerate(zip(photographs, marked, strict=True))
+        ]
+        with torch.no_grad():
+            added = tuple(
+                pool_class(self.feature(image), mask, name, len(known) + number)
+                for number, (image, mask) in enumerate(pairs)
+            )
+        self._learned[name] = known + added
+        self._prototypes = None
+
+    def forget(self, name: str) -> None:
+        """Forget a class; the values of those after it in masks move down by one."""
+        if name not in self._learned:
+            raise FsslibError(f"{name!r} is not learned, {_known(self.names)}: name one of them")
+        del self._learned[name]
+        self._prototypes = None
+
+    @torch.no_grad()
+    def predict(self, image: Photograph, threshold: float | None = None) -> Prediction:
+        """Find the learned classes in a photograph; threads may share a segmenter.
+
+        Args:
+            image: see `Photograph`.
+            threshold: least probability of a class that is called present, 0 to 1; by default
+                the calibration's. 0 is the method of the paper: the best class or background at
+                every pixel, whatever it is. Without a calibration that is the default.
+
+        Raises:
+            FsslibError: nothing learned, or the photograph cannot be read.
+        """
+        prototypes = self.prototypes()
+        values = _photograph(image)
+        feature = self.feature(values)
+        scores = self._scores(feature, prototypes)
+        least = self.calibration.threshold if threshold is None else threshold
+        likely = [i for i, score in enumerate(scores) if score >= least]
+        mask = _label(feature, prototypes, likely, (values.shape[0], values.shape[1]))
+        pixels = np.bincount(mask.ravel(), minlength=len(scores) + 1)[1:]
+        return Prediction(mask, self.names, scores, tuple((pixels > 0).tolist()))
+
+    @torch.no_grad()
+    def prototypes(self) -> Prototypes:
+        """What queries are matched with, rectified (eq. 2, 7 to 9)."""
+        if not self._learned:
+            raise FsslibError("nothing is learned: call learn(name, images, masks) first")
+        if self._prototypes is None:
+            self._prototypes = match_prototypes(self._learned, self.rectification)
+        return self._prototypes
+
+    def save_classes(self, path: str | Path) -> None:
+        """Write the learned classes to one safetensors file, a few kB a support."""
+        save_learned(Path(path), self._learned, self.digest)
+
+    def load_classes(self, path: str | Path) -> None:
+        """Add the classes of a file that a segmenter of the same encoder saved.
+
+        Raises:
+            FsslibError: missing, damaged, of another encoder, or a class that is known already.
+        """
+        found = load_learned(Path(path), self.digest, self._device)
+        double = sorted(set(found) & set(self._learned))
+        if double:
+            raise FsslibError(f"{path} holds {double[0]!r}, which is learned already: forget it")
+        self._learned |= found
+        self._prototypes = None
+
+    def feature(self, image: UInt8) -> Tensor:
+        """Encode a photograph, (H, W, 3) uint8, scaled down where it is long: (C, h, w) float32."""
+        return self._encode(fitted(image, self._max_side)).float()
+
+    def _scores(self, feature: Tensor, prototypes: Prototypes) -> tuple[float, ...]:
+        typical = self.calibration.typical or Typical(prototypes.background)
+        scores = presence_scores(feature, prototypes.foreground, typical)
+        return tuple(self.calibration.presence.probability(s) for s in scores.tolist())
+
+
+def _label(
+    feature: Tensor, prototypes: Prototypes, likely: Sequence[int], size: tuple[int, int]
+) -> UInt8:
+    """Arg max over background and the likely classes, (H, W) uint8 (eq. 5)."""
+    if not likely:
+        return np.zeros(size, np.uint8)
+    chosen = torch.tensor(likely, device=feature.device)
+    (won,) = label_chunks(
+        feature, prototypes.foreground[None, chosen], prototypes.background[None], size
+    )
+    values = (chosen + 1).view(-1, 1, 1)
+    return (won[0] * values).sum(0).to(torch.uint8).cpu().numpy()
+
+
+def fitted(image: UInt8, max_side: int | None) -> UInt8:
+    """A photograph (H, W, 3), scaled down to a long side of `max_side` px where it is longer."""
+    height, width = image.shape[:2]
+    if max_side is None or max(height, width) <= max_side:
+        return image
+    scale = max_side / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+
+
+def _regions(folder: Path, channels: int) -> SearchIndex:
+    """A region index in memory; of as many channels as the encoder."""
+    stored = open_index(folder)
+    if stored.channels != channels:
+        raise FsslibError(
+            f"index {folder} has {stored.channels} channels, the encoder {channels}: give the "
+            "index of this model"
+        )
+    return stored.in_memory()
+
+
+def _photograph(image: Photograph) -> UInt8:
+    if isinstance(image, (str, Path)):
+        return read_image(Path(image))
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise FsslibError(
+            f"photograph of shape {image.shape} and {image.dtype}, expected (H, W, 3) uint8: "
+            "convert it to sRGB of 0 to 255"
+        )
+    return np.ascontiguousarray(image)  # torch takes no flipped view
+
+
+def _support(
+    image: Photograph, mask: Mask, mask_value: int | None, name: str
+) -> tuple[UInt8, UInt8]:
+    """A photograph and its mask, read and checked."""
+    values = _photograph(image)
+    if isinstance(mask, (str, Path)) and isinstance(image, (str, Path)):
+        return values, read_support_mask(Path(mask), Path(image), mask_value)
+    if isinstance(mask, (str, Path)):
+        raise FsslibError(f"{name} is the file {mask}, its photograph an array: give both alike")
+    marked = support_mask(mask, mask_value, name)
+    if marked.shape != values.shape[:2]:
+        raise FsslibError(
+            f"{name} is {marked.shape[1]}x{marked.shape[0]} px, its photograph "
+            f"{values.shape[1]}x{values.shape[0]} px: give a mask of its size"
+        )
+    return values, marked
+
+
+def _listed(given: Any, dimensions: int) -> list[Any]:  # noqa: ANN401 - photographs or masks
+    """A list of one or more; one array of `dimensions` is one."""
+    one = isinstance(given, (str, Path)) or getattr(given, "ndim", 0) == dimensions
+    return [given] if one else list(given)
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or not name.isprintable() or name == "background":
+        raise FsslibError(f"class name {name!r}: give a printable name other than background")
+
+
+def _known(names: Sequence[str]) -> str:
+    return f"learned are {', '.join(names)}" if names else "nothing is"

@@ -1,0 +1,213 @@
+"""`predict`: finds new classes in photographs, given one or more masked ones of each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fsslib.data.images import read_image
+from fsslib.encoding import map_ordered, one_thread_each
+from fsslib.errors import FsslibError
+from fsslib.prediction_files import (
+    check_outputs,
+    find_photographs,
+    index_png,
+    mask_name,
+    output_names,
+    overlay_jpeg,
+    overlay_name,
+    prediction_record,
+)
+from fsslib.segmenter import MAX_SIDE, Segmenter
+from fsslib.storage import write_bytes, write_json
+from fsslib.support_masks import marked_values
+from stages.common import Bar, command, say
+from stages.models import CPUS, Background, Device, IndexFolder, ModelOption, Workers, default_model
+from stages.options import SupportOption, WithSupports, parse_support
+
+SUMMARY = "predictions.json"
+
+
+@command
+def main(
+    query: Annotated[
+        list[Path],
+        typer.Option(help="Photographs, or folders of them; several values, any size."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for masks, overlays and predictions.json.")],
+    support: Annotated[
+        list[SupportOption] | None,
+        typer.Option(
+            parser=parse_support,
+            metavar="[NAME] PHOTO MASK",
+            help="A photograph of the class and its mask, two or three values; repeat it for more "
+            "photographs or classes. Without NAME the class is called 'object'.",
+        ),
+    ] = None,
+    mask_value: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=255,
+            help="The class in index masks: 255 is then ignored, the rest background. Without it "
+            "every pixel of a mask that is not 0 is the class.",
+        ),
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="Classes that --save-classes wrote, besides --support.")
+    ] = None,
+    save_classes: Annotated[
+        Path | None, typer.Option(help="Write what was learned to this .safetensors file.")
+    ] = None,
+    model: ModelOption = None,
+    index: IndexFolder = None,
+    background: Background = True,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Least probability of a class that is called present; 0 never says absent. "
+            "Without it the calibration's; 0 where the model is not calibrated.",
+        ),
+    ] = None,
+    max_side: Annotated[
+        int, typer.Option(min=32, help="Larger photographs are encoded at this long side, px.")
+    ] = MAX_SIDE,
+    device: Device = "auto",
+    workers: Workers = CPUS,
+) -> None:
+    """Segment new classes in photographs, no training: show one masked photograph, or more.
+
+    fss predict --support cat.jpg cat_mask.png --query photos --out found
+
+    fss predict --support cat a.jpg a.png --support dog b.jpg b.png --query c.jpg d.jpg --out found
+
+    Writes for each photograph NAME.mask.png (palette, 0 background, 1 the first class) and
+    NAME.overlay.jpg, and for all of them predictions.json with scores, present or absent, and
+    areas. A photograph that cannot be read is named, the others go on, and the exit code is 1.
+    """
+    supports = support or []
+    if not supports and classes is None:
+        raise FsslibError("nothing to look for: give --support PHOTO MASK, or --classes FILE")
+    photographs = find_photographs(query)
+    names = output_names(photographs)
+    _check_folder(out, query)
+    check_outputs(out, names.values(), [*photographs, *(p for s in supports for p in _files(s))])
+    one_thread_each()
+    chosen = model or default_model()
+    segmenter = Segmenter.load(
+        chosen, index=index, background=background, device=device, max_side=max_side
+    )
+    if classes is not None:
+        segmenter.load_classes(classes)
+    _learn(segmenter, supports, mask_value)
+    if save_classes is not None:
+        segmenter.save_classes(save_classes)
+    (out / SUMMARY).unlink(missing_ok=True)  # it is written last: where it is, all is there
+    segmenter.prototypes()  # once, before the threads
+    found = _predict_all(segmenter, names, out, threshold, workers)
+    write_json(
+        out / SUMMARY,
+        {
+            "model": str(chosen),
+            "encoder": segmenter.digest[:16],
+            "classes": {str(i): name for i, name in enumerate(segmenter.names, start=1)},
+            "supports": [_row(s) for s in supports],
+            "threshold": segmenter.calibration.threshold if threshold is None else threshold,
+            "presence": segmenter.calibration.source,
+            "photographs": [r for r in found if "error" not in r],
+            "failed": [r for r in found if "error" in r],
+        },
+    )
+    _report(segmenter, found, out)
+
+
+def _row(support: SupportOption) -> dict[str, str]:
+    return {
+        "name": support.name,
+        "photograph": str(support.photograph),
+        "mask": str(support.mask),
+    }
+
+
+def _files(support: SupportOption) -> tuple[Path, Path]:
+    return support.photograph, support.mask
+
+
+def _check_folder(out: Path, query: Sequence[Path]) -> None:
+    """Outputs among the queries would be queries of the next run."""
+    if out.exists() and not out.is_dir():
+        raise FsslibError(f"--out {out} is a file: name a folder")
+    if any(q.is_dir() and q.resolve() == out.resolve() for q in query):
+        raise FsslibError(f"--out {out} is the folder of the queries: name another")
+
+
+def _learn(segmenter: Segmenter, supports: Sequence[SupportOption], mask_value: int | None) -> None:
+    for support in supports:
+        segmenter.learn(support.name, support.photograph, support.mask, mask_value)
+        if mask_value is None:
+            values = marked_values(support.mask)
+            if len(values) > 1:
+                shown = ", ".join(map(str, values[:8]))
+                say(
+                    f"mask {support.mask} holds {shown}: all are {support.name}, --mask-value "
+                    "takes one"
+                )
+
+
+def _predict_all(
+    segmenter: Segmenter,
+    names: Mapping[Path, str],
+    out: Path,
+    threshold: float | None,
+    workers: int,
+) -> list[dict[str, Any]]:
+    """A record of every photograph, in order; images are predicted and written in threads."""
+    work = _worker(segmenter, names, out, threshold)
+    found = []
+    with Bar("Predicting", len(names)) as bar:
+        for record in map_ordered(work, names, workers):
+            if "error" in record:
+                say(f"error: {record['error']}")
+            found.append(record)
+            bar.advance()
+    return found
+
+
+def _worker(
+    segmenter: Segmenter, names: Mapping[Path, str], out: Path, threshold: float | None
+) -> Callable[[Path], dict[str, Any]]:
+    def work(path: Path) -> dict[str, Any]:
+        try:
+            image = read_image(path)
+        except FsslibError as error:
+            return {"photograph": str(path), "error": str(error)}
+        prediction = segmenter.predict(image, threshold)
+        write_bytes(out / mask_name(names[path]), index_png(prediction))
+        write_bytes(out / overlay_name(names[path]), overlay_jpeg(image, prediction))
+        return prediction_record(path, names[path], prediction)
+
+    return work
+
+
+def _report(segmenter: Segmenter, found: Sequence[Mapping[str, Any]], out: Path) -> None:
+    """What was found, by name; exit code 1 when a photograph failed."""
+    good = [record for record in found if "error" not in record]
+    for number, name in enumerate(segmenter.names):
+        there = sum(record["classes"][number]["present"] for record in good)
+        say(f"{name}: present in {there} of {len(good)} photographs")
+    if segmenter.calibration.typical is None:
+        say(f"scores: {segmenter.calibration.source}; 'fss calibrate' fits them to this model")
+    say(f"wrote {out / SUMMARY}")
+    if len(good) < len(found):
+        say(f"{len(found) - len(good)} of {len(found)} photographs could not be read")
+        raise typer.Exit(1)
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command(cls=WithSupports)(main)
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,101 @@
+"""Files of predictions: names that never collide, colours that differ, inputs that stay."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fsslib.pictures import _shrink
+from fsslib.prediction_files import (
+    COLOURS,
+    OVERLAY_SIDE,
+    check_outputs,
+    find_photographs,
+    index_png,
+    output_names,
+    overlay_jpeg,
+    prediction_record,
+)
+from fsslib.segmenter import Prediction
+from tests.data.fakes import jpeg_bytes, write
+from tests.helpers import one_line
+
+
+def prediction(size=(40, 60), names=("cat", "a very long name of a dog")):
+    mask = np.zeros(size, np.uint8)
+    mask[10:30, 10:40] = 1
+    return Prediction(mask, names, (0.91, 0.2), (True, False))
+
+
+def opened(content):
+    return Image.open(io.BytesIO(content))
+
+
+def test_index_png_holds_class_numbers_in_the_colours_of_the_overlay():
+    found = opened(index_png(prediction()))
+    assert found.mode == "P"
+    assert np.array_equal(np.asarray(found), prediction().mask)
+    shown = np.asarray(found.convert("RGB"))
+    assert tuple(shown[20, 20]) == COLOURS[0]
+    assert tuple(shown[0, 0]) == (0, 0, 0)
+
+
+def test_overlay_tints_the_class_and_has_a_legend_below():
+    image = np.full((40, 60, 3), 100, np.uint8)
+    shown = np.asarray(opened(overlay_jpeg(image, prediction())), np.int64)
+    assert shown.shape[0] > 55  # two rows of legend: the names do not fit side by side
+    assert shown.shape[1] == 60
+    expected = 0.55 * 100 + 0.45 * np.array(COLOURS[0])
+    assert np.abs(shown[20, 20] - expected).max() < 12
+    assert np.abs(shown[2, 2] - 100).max() < 8
+    assert (shown[40:] < 140).any()
+    assert _shrink(prediction().mask == 1)[20, 20]
+
+
+def test_a_large_overlay_is_scaled_down_and_the_index_png_is_not():
+    large = prediction((100, 3000))
+    shown = opened(overlay_jpeg(np.zeros((100, 3000, 3), np.uint8), large))
+    assert shown.width == OVERLAY_SIDE
+    assert opened(index_png(large)).size == (3000, 100)
+
+
+def test_record_tells_names_scores_presence_and_areas():
+    record = prediction_record(Path("x/a.jpg"), "a", prediction())
+    assert record["mask"] == "a.mask.png"
+    assert record["overlay"] == "a.overlay.jpg"
+    assert (record["height"], record["width"]) == (40, 60)
+    assert record["classes"][0] == {
+        "name": "cat",
+        "score": 0.91,
+        "present": True,
+        "pixels": 600,
+        "share": 0.25,
+    }
+    assert record["classes"][1]["present"] is False
+
+
+def test_names_of_outputs_never_collide():
+    given = [Path(p) for p in ("x/a.jpg", "x/a.png", "x/b.jpg", "y/a.jpg", "y/B.jpg", "c.tar.jpg")]
+    names = [output_names(given)[p] for p in given]
+    assert names == ["a.jpg", "a.png", "b.jpg", "a.jpg-2", "B.jpg-2", "c.tar"]
+    odd = [Path("a.jpg"), Path("a.png"), Path("x/a.jpg.jpg")]
+    assert len({n.lower() for n in output_names(odd).values()}) == 3
+
+
+def test_folders_are_listed_in_order_and_files_taken_as_they_are(tmp_path):
+    for name in ("b.jpg", "a.PNG", "c.txt", ".hidden.jpg", "deep/d.jpg"):
+        write(tmp_path / name, jpeg_bytes(0))
+    found = find_photographs([tmp_path, tmp_path / "b.jpg", tmp_path / "c.txt"])
+    assert [p.name for p in found] == ["a.PNG", "b.jpg", "c.txt"]
+    (tmp_path / "empty").mkdir()
+    assert "holds no photograph" in one_line(find_photographs, [tmp_path / "empty"])
+    assert "does not exist" in one_line(find_photographs, [tmp_path / "none"])
+
+
+@pytest.mark.parametrize("name", ["a.mask.png", "a.overlay.jpg"])
+def test_an_input_is_never_written_over(tmp_path, name):
+    check_outputs(tmp_path, ["a"], [tmp_path / "a.jpg"])
+    message = one_line(check_outputs, tmp_path, ["a"], [tmp_path / "x" / ".." / name])
+    assert name in message
