@@ -102,14 +102,14 @@ def load_learned(path: Path, encoder: str, device: torch.device) -> dict[str, tu
         FsslibError: missing, damaged or foreign file, or classes of another encoder.
     """
     tensors, head = load_tensors(path, KIND, REMEDY)
-    made_with = header_value(head, "encoder", path, REMEDY)
+    made_with = header_value(head, "encoder", str, path, REMEDY)
     if made_with != encoder:
         raise FsslibError(
             f"{path} was made with the encoder {str(made_with)[:12]}, this one is {encoder[:12]}: "
             "load the model that learned the classes, or learn them again"
         )
-    names = header_value(head, "names", path, REMEDY)
-    found = {}
+    names: list[str] = header_value(head, "names", list, path, REMEDY)
+    found: dict[str, tuple[Support, ...]] = {}
     for number, name in enumerate(names):
         parts = [tensors.get(f"{number}.{part}") for part in PARTS]
         if any(part is None for part in parts):
