@@ -53,6 +53,19 @@ def test_a_failing_and_a_missing_program_are_one_line(monkeypatch):
         run(["dvc", "--version"])
 
 
+def test_start_awaits_what_is_queued_already_and_then_wave_after_wave(monkeypatch):
+    one, two = find_sweep("table7").experiments
+    skipped, nothing, said = {"a": "queued", "b": "finished"}, frozenset(), []
+    plan = sweep.Plan([[one], [two]], skipped, [], nothing, nothing)
+    monkeypatch.setattr(sweep, "run", said.append)
+    monkeypatch.setattr(sweep, "start_workers", said.append)
+    monkeypatch.setattr(sweep, "wait_for", lambda names, jobs, on_finished: said.append(names))
+    sweep._run_waves(find_sweep("table7"), plan, 1)
+    assert said == [
+        1, ["a"], queue_command(one), 1, [one.name], queue_command(two), 1, [two.name],
+    ]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """All stages done once, committed; the log of what ran is empty."""
