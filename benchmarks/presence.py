@@ -151,7 +151,9 @@ def main() -> None:
     feature = features_of(args, manifest)
     result: Json = {}
     for shots in args.shots:
-        trials = draw_trials(manifest.train, sorted(manifest.classes), args.trials, 0, shots)
+        trials = draw_trials(
+            manifest.train, sorted(manifest.classes), args.trials, args.seed, shots
+        )
         started = time.perf_counter()
         values, _ = score_trials(
             feature,
