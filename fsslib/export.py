@@ -7,7 +7,6 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +53,7 @@ def export_encoder(
     encoder: Encoder,
     path: Path,
     background: Tensor | None = None,
-    sizes: Any = SIZES,  # noqa: ANN401
+    sizes: Sequence[tuple[int, int, int]] = SIZES,
 ) -> float:
     """Write the encoder with dynamic batch, height and width, after checking it.
 

@@ -18,7 +18,7 @@ from fsslib.typical import Typical
 KIND = "presence"
 REMEDY = "run 'fss calibrate' again"
 
-DEFAULT = Presence(middle=0.5, width=0.1)
+DEFAULT = Presence(middle=0.35, width=0.3)
 """Without a calibration, where the background prototype stands for what is typical. Too weak to
 call anything absent by it (docs/prediction.md)."""
 

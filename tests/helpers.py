@@ -7,6 +7,8 @@ import pytest
 
 from fsslib.data.manifest import ImageRecord, Manifest
 from fsslib.errors import FsslibError
+from fsslib.tensor_files import VERSION, named_tensors, save_tensors
+from fsslib.trained_model import KIND
 from tests.data.fakes import png_bytes, write
 from tests.scenes import NAMES, scene
 
@@ -54,3 +56,13 @@ def bilinear(values, size):
             below = (1 - b) * values[bottom, left] + b * values[bottom, right]
             out[y, x] = (1 - a) * above + a * below
     return out
+
+
+def save_trained(encoder, path, background) -> None:
+    """A file as training writes it, both encoders the same."""
+    online = {k: v.clone() for k, v in named_tensors(encoder, "online.").items()}
+    tensors = {**online, **named_tensors(encoder, "average.")}
+    if background is not None:
+        tensors["background"] = background
+    head = {"kind": KIND, "version": VERSION, "backbone": encoder.backbone, "about": {}}
+    save_tensors(path, tensors, head)

@@ -6,10 +6,8 @@ from safetensors.torch import save_file
 
 from fsslib.encoder import BACKBONES, Encoder
 from fsslib.models import guess_backbone, open_model
-from fsslib.tensor_files import VERSION, named_tensors, save_tensors
-from fsslib.trained_model import KIND
 from fsslib.weights import load_weights
-from tests.helpers import one_line
+from tests.helpers import one_line, save_trained
 
 
 @pytest.fixture(scope="module")
@@ -17,15 +15,6 @@ def weights():
     encoder = Encoder("resnet18")
     load_weights(encoder, "random", 3)
     return encoder
-
-
-def save_trained(encoder, path, background):
-    online = {k: v.clone() for k, v in named_tensors(encoder, "online.").items()}
-    tensors = {**online, **named_tensors(encoder, "average.")}
-    if background is not None:
-        tensors["background"] = background
-    head = {"kind": KIND, "version": VERSION, "backbone": encoder.backbone, "about": {}}
-    save_tensors(path, tensors, head)
 
 
 @pytest.mark.parametrize("background", [None, torch.ones(256)])

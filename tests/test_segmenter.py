@@ -16,10 +16,12 @@ from fsslib.encoder import Encoder
 from fsslib.episodes import Episode
 from fsslib.evaluation import evaluate, predict_episode
 from fsslib.rectification import Rectification
+from fsslib.region_index import ImageRegions, write_regions
 from fsslib.regions import RegionIndex
 from fsslib.segmenter import fitted
+from fsslib.stored_index import load_index
 from fsslib.weights import load_weights
-from tests.helpers import one_line
+from tests.helpers import one_line, save_trained
 from tests.scenes import Scenes
 
 LAYOUT = [(1,), (2,), (1, 2), (1,), (2, 1), (2,), (1, 2), (1,)]
@@ -131,6 +133,33 @@ def test_classes_may_differ_in_their_number_of_supports(scenes, segmenter):
 def learn(segmenter, scenes, name, class_id, ids):
     segmenter.learn(
         name, [scenes.read_image(i) for i in ids], [scenes.read_mask(i) for i in ids], class_id
+    )
+
+
+def test_a_trained_model_and_its_index_rectify_as_evaluation_does(scenes, tmp_path):
+    generator = torch.Generator().manual_seed(4)
+    background = torch.randn(256, generator=generator)
+    save_trained(encoder(), tmp_path / "model.safetensors", background)
+    parts = [
+        ImageRegions(f"i{n}", torch.randn(256), torch.randn(n, 256), list(range(n)))
+        for n in (1, 0, 3)
+    ]
+    write_regions(tmp_path / "index" / "00000.h5", parts)
+    loaded = Segmenter.load(tmp_path, index=tmp_path / "index", w=0.7, beta=0.5, device="cpu")
+    given = Rectification(background, 0.7, load_index(tmp_path / "index"), 4, 0.5)
+    ours = Segmenter(encoder(), given, device="cpu")
+    plain = Segmenter.load(tmp_path, background=False, device="cpu")
+    for one in (loaded, ours, plain):
+        learn(one, scenes, "ant", 1, ["val_000"])
+    found, expected, other = (one.prototypes() for one in (loaded, ours, plain))
+    assert torch.equal(found.foreground, expected.foreground)
+    assert torch.equal(found.background, expected.background)
+    assert not torch.allclose(found.foreground, other.foreground)
+    assert not torch.allclose(found.background, other.background)
+    narrow = [ImageRegions("i", torch.randn(8), torch.randn(1, 8), [0])]
+    write_regions(tmp_path / "narrow" / "00000.h5", narrow)
+    assert "8 channels, the encoder 256" in one_line(
+        Segmenter.load, tmp_path, index=tmp_path / "narrow"
     )
 
 
