@@ -2,11 +2,13 @@
 
     python -m benchmarks.effect --out /tmp/effect
     python -m benchmarks.effect --out /tmp/effect --tune 2    # learning rates, on fold 2 alone
+    python -m benchmarks.effect --out /tmp/effect --table table8 --seeds 0    # or table3, table4
 
 For each training seed and fold: the encoder as it comes (training-free), the plain baseline trained
 as long (its averaged weights, as ours), and our training, whose model is scored without
 rectification, with each one and with both. Photographs are encoded once, and what is finished is
-not run again: an interrupted run goes on.
+not run again: an interrupted run goes on. `--table` has the rows of that sweep (fsslib.experiments)
+instead, its models without mining trained at the baseline's own rate.
 Prints Markdown tables and writes OUT/effect.json; the last line is one JSON object.
 """
 
@@ -26,6 +28,7 @@ from typing import Any
 import torch
 from ruamel.yaml import YAML
 
+from fsslib.experiments import find_sweep
 from fsslib.presets import preset_values
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +56,34 @@ ROWS: dict[str, tuple[str, Json]] = {
 }
 """Row of the table -> the model that it scores, and its evaluation keys."""
 
+MODELS: dict[str, Json] = {
+    "ours": OURS,
+    "baseline": BASELINE,
+    "simclr": {**OURS, "miner": "simclr"},
+    **{f"ours-k{k}": {**OURS, "k": k} for k in (1, 3, 7, 9)},
+}
+
+
+def rows_of(table: str) -> dict[str, tuple[str, Json]]:
+    """Rows as in `ROWS`, of a sweep by its name."""
+    if table == "effect":
+        return ROWS
+    found = {}
+    for experiment in find_sweep(table).experiments:
+        changes = dict(experiment.changes)
+        trained = {key: changes.pop(key) for key in ("mine", "miner", "k") if key in changes}
+        if not trained["mine"]:
+            model = "baseline"
+        elif trained.get("miner") == "simclr":
+            model = "simclr"
+        else:
+            model = "ours" if trained.get("k", 5) == 5 else f"ours-k{trained['k']}"
+        found[experiment.label] = (model, changes)
+    return found
+
+
+SWEEPS = ("table3", "table4", "table8")
+
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -65,6 +96,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--folds", type=int, nargs="*", default=[1, 2, 3])
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, a thread each")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other settings")
+    parser.add_argument("--table", default="effect", choices=("effect", *SWEEPS))
     parser.add_argument("--tune", type=int, metavar="FOLD", help="compare learning rates there")
     return parser.parse_args()
 
@@ -151,19 +183,32 @@ class Work:
             (folder / "minutes").write_text(f"{(time.monotonic() - since) / 60:.1f}\n")
         return folder
 
-    def score(self, seed: int, fold: int, folder: Path, row: str, changes: Json) -> Json:
-        """Metrics of one row, from the file where they are known already."""
+    def score(
+        self, seed: int, fold: int, folder: Path, row: str, trained: Json, changes: Json
+    ) -> Json:
+        """Metrics of one row of a model, from the file where they are known already."""
         kept = folder / "rows" / f"{row}.json"
         if not kept.exists():
-            params = {**self.settings, "seed": seed, "mine": "ours" in folder.name, **changes}
-            write_params(folder, params)
-            if changes["rectify_fg"] and not any((folder / "data").glob(f"index/{fold}/*.h5")):
-                self.run(folder, "index", "--fold", str(fold))
+            write_params(folder, {**self.settings, "seed": seed, **trained, **changes})
+            if changes["rectify_fg"]:
+                self.index(folder, fold, changes["ema"])
             self.run(folder, "evaluate", "--fold", str(fold))
             kept.parent.mkdir(exist_ok=True)
             shutil.copy(folder / f"results/folds/{fold}/metrics.json", kept)
         metrics: Json = json.loads(kept.read_text())
         return metrics
+
+    def index(self, folder: Path, fold: int, ema: bool) -> None:
+        """Regions of the pool under a model's weights, unless they are there."""
+        made_with = folder / "index-ema"
+        known = made_with.read_text().strip() if made_with.exists() else "True"
+        if any((folder / "data").glob(f"index/{fold}/*.h5")) and known == str(ema):
+            return
+        if not (folder / f"data/annotate/{fold}").exists():  # a baseline
+            for stage in ("cluster", "annotate"):
+                self.run(folder, stage, "--fold", str(fold))
+        self.run(folder, "index", "--fold", str(fold))
+        made_with.write_text(f"{ema}\n")
 
 
 def untrained(work: Work, fold: int) -> Path:
@@ -188,16 +233,19 @@ def tell(message: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
 
 
-def measure(work: Work, seed: int, fold: int, model: str) -> list[tuple[str, int, int, Json]]:
+def measure(
+    work: Work, seed: int, fold: int, model: str, rows: Mapping[str, tuple[str, Json]]
+) -> list[tuple[str, int, int, Json]]:
     """All rows of one model."""
     if model == "free":
-        folder = untrained(work, fold)
+        folder, trained = untrained(work, fold), {"mine": False}
     else:
-        folder = work.train(seed, fold, model, {"ours": OURS, "baseline": BASELINE}[model])
+        trained = MODELS[model]
+        folder = work.train(seed, fold, model, trained)
     found = []
-    for row, (of, changes) in ROWS.items():
+    for row, (of, changes) in rows.items():
         if of == model:
-            metrics = work.score(seed, fold, folder, row, changes)
+            metrics = work.score(seed, fold, folder, row, trained, changes)
             found.append((row, seed, fold, metrics))
             tell(f"seed {seed} fold {fold} {row}: {metrics['shot1']['miou']}")
     return found
@@ -213,7 +261,7 @@ def tune(work: Work, fold: int) -> None:
         if kind == "ours":
             changes["training.head_lr"] = 10 * rate
         folder = work.train(0, fold, f"{kind}-{rate}", changes)
-        metrics = work.score(0, fold, folder, "plain", {**PLAIN, "ema": True})
+        metrics = work.score(0, fold, folder, "plain", changes, {**PLAIN, "ema": True})
         tell(f"{kind} {rate}: {metrics['shot1']['miou']}")
         return kind, rate, metrics["shot1"]["miou"]
 
@@ -230,12 +278,14 @@ def in_parallel(function: Callable[[Any], Any], jobs: Iterable[Any], workers: in
         return list(pool.map(function, jobs))
 
 
-def table(rows: list[tuple[str, int, int, Json]], folds: list[int], shot: str) -> list[Json]:
+def table(
+    names: Iterable[str], rows: list[tuple[str, int, int, Json]], folds: list[int], shot: str
+) -> list[Json]:
     """Means over training seeds by row; prints the Markdown table of one number of shots."""
     print(f"\n| {shot} | " + " | ".join(f"fold {f}" for f in folds) + " | mean | ± seeds |")
     print("|---|" + "---|" * (len(folds) + 2))
     out = []
-    for name in ROWS:
+    for name in names:
         by_seed: dict[int, dict[int, float]] = {}
         for row, seed, fold, metrics in rows:
             if row == name:
@@ -256,14 +306,19 @@ def main() -> None:
     if args.tune is not None:
         tune(work, args.tune)
         return
-    models = ("ours", "baseline", "free")
+    rows = rows_of(args.table)
+    models = list(dict.fromkeys(model for model, _ in rows.values()))
+    models.sort(key=lambda model: model in ("baseline", "free"))  # the longest first
     jobs = [(s, f, m) for s in args.seeds for m in models for f in args.folds]
     jobs = [(s, f, m) for s, f, m in jobs if m != "free" or s == args.seeds[0]]
-    parts = in_parallel(lambda job: measure(work, *job), jobs, args.jobs)
-    rows = [row for part in parts for row in part]
-    tables = {shot: table(rows, args.folds, shot) for shot in ("shot1", "shot5")}
-    (work.out / "effect.json").write_text(json.dumps({"settings": work.settings, **tables}))
+    parts = in_parallel(lambda job: measure(work, *job, rows), jobs, args.jobs)
+    scores = [score for part in parts for score in part]
+    tables = {shot: table(rows, scores, args.folds, shot) for shot in ("shot1", "shot5")}
+    (work.out / f"{args.table}.json").write_text(json.dumps({"settings": work.settings, **tables}))
     one = {row["row"]: row["mean"] for row in tables["shot1"]}
+    if args.table != "effect":
+        print(json.dumps({name: round(value, 2) for name, value in one.items()}))
+        return
     best = max(one["training-free"], one["baseline"])
     gains = {
         "full_minus_best": one["full method"] - best,

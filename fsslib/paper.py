@@ -75,6 +75,7 @@ SETTING: Mapping[str, tuple[Any, ...]] = {
     "m": (0.999,),
     "top_n": (4,),
     "sigma": (20,),
+    "miner": ("clusters",),
     "training.iterations": (6000,),
     "training.pairs": (4,),
     "training.pool_images": (32,),

@@ -14,6 +14,7 @@ PROCEDURAL: Mapping[str, Any] = {
     "sigma": 20,
     "pseudo_weight": 1,
     "mine": True,
+    "miner": "clusters",
     "rectify_fg": True,
     "rectify_bg": True,
     "ema": True,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fsslib.encoder import BACKBONES, Encoder
 from fsslib.errors import FsslibError
@@ -17,6 +17,7 @@ from fsslib.tensor_files import (
     named_tensors,
     restore_module,
 )
+from fsslib.training.contrastive import FIRST_WEIGHT, ProjectionHead
 from fsslib.training.losses import LAST_BIAS, MiningHead
 
 KIND = "model"
@@ -67,10 +68,16 @@ def _expected(tensors: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tens
     """Tensors of the form that a model has; head and background only if there is any of them."""
     like = {**named_tensors(encoder, "online."), **named_tensors(encoder, "average.")}
     if any(name.startswith("head.") for name in tensors):
-        # The file itself says for how many sub-clusters; a head without this tensor is refused.
-        classes = tensors.get(f"head.{LAST_BIAS}", torch.zeros(1)).numel()
-        head = MiningHead(encoder.channels, classes, torch.Generator())
-        like |= named_tensors(head, "head.")
+        like |= named_tensors(_head(tensors, encoder.channels), "head.")
     if "background" in tensors:
         like["background"] = torch.zeros(encoder.channels)
     return like
+
+
+def _head(tensors: Mapping[str, Tensor], channels: int) -> nn.Module:
+    """The head that a model's tensors are of, with weights of its own."""
+    if f"head.{FIRST_WEIGHT}" in tensors:
+        return ProjectionHead(channels, torch.Generator())
+    # The file itself says for how many sub-clusters; a head without this tensor is refused.
+    classes = tensors.get(f"head.{LAST_BIAS}", torch.zeros(1)).numel()
+    return MiningHead(channels, classes, torch.Generator())

@@ -21,6 +21,7 @@ LongSide = Annotated[int, Field(ge=32, le=4096)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
+Miner = Literal["clusters", "simclr"]
 Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet50s", "resnet101s"]
 
 
@@ -198,6 +199,7 @@ class TrainParams(EncoderParams, PoolParams):
     sigma: Positive
     pseudo_weight: Annotated[float, Field(ge=0)]
     mine: bool
+    miner: Miner
     training: Training
 
 

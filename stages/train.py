@@ -35,12 +35,13 @@ from stages.watch import Watch
 def main(fold: FoldOption = None) -> None:
     """Train the encoder on episodes of base classes and on the pool's pseudo-masks (eq. 1, 4-6).
 
-    Reads m, sigma, pseudo_weight, mine, training, long_side and the encoder's keys from
+    Reads m, sigma, pseudo_weight, mine, miner, training, long_side and the encoder's keys from
     params.yaml, data/prepare/, data/cluster/<fold>/ and data/annotate/<fold>/ (`mine: false` trains
-    the plain baseline). Writes data/train/<fold>/: model.safetensors (last and averaged encoder,
-    head, global background prototype) and live/ (curves), and results/folds/<fold>/training.png,
-    the same images drawn anew every `training.picture_every` steps. Interrupted, it goes on at its
-    last checkpoint. Several processes (torchrun) share each step's images.
+    the plain baseline, `miner: simclr` contrasts two views of each pool image instead). Writes
+    data/train/<fold>/: model.safetensors (last and averaged encoder, head, global background
+    prototype) and live/ (curves), and results/folds/<fold>/training.png, the same images drawn anew
+    every `training.picture_every` steps. Interrupted, it goes on at its last checkpoint. Several
+    processes (torchrun) share each step's images.
     """
     everything = read_params()
     for number in chosen_folds(fold, everything):
@@ -167,6 +168,7 @@ def _settings(params: TrainParams, precision: Precision) -> TrainSettings:
         lr_steps=None if t.lr_steps is None else tuple(t.lr_steps),
         micro_images=t.micro_images,
         compile=t.compile,
+        miner=params.miner,
     )
 
 
@@ -185,8 +187,10 @@ def _batches(fold: int, params: TrainParams, ranks: Ranks) -> StepBatches:
     manifest = open_manifest()
     if not params.mine:
         return StepBatches(manifest, fold, plan, t.iterations, ranks=ranks)
-    masks = PseudoMasks(paths.pseudo_masks(fold))
     pool = open_pool(manifest, fold, params)
+    if params.miner == "simclr":
+        return StepBatches(manifest, fold, plan, t.iterations, pool, ranks=ranks, contrast=True)
+    masks = PseudoMasks(paths.pseudo_masks(fold))
     return StepBatches(manifest, fold, plan, t.iterations, pool, masks.read, ranks)
 
 

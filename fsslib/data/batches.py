@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
@@ -20,8 +21,8 @@ from fsslib.data.transforms import crop_on_class, rescale, strong_augment
 from fsslib.errors import FsslibError
 from fsslib.ranks import ALONE, Ranks
 
-PAIRS, POOL, ORDER, EXAMPLES = 1, 2, 3, 4
-"""First word of the seeds of pairs, pool images, the pool's order and what pictures show."""
+PAIRS, POOL, ORDER, EXAMPLES, VIEWS = 1, 2, 3, 4, 5
+"""First word of the seeds of pairs, pool images, the pool's order, what pictures show and views."""
 
 
 class Batch(TypedDict, total=False):
@@ -30,6 +31,7 @@ class Batch(TypedDict, total=False):
     support_images: (P, S, 3, c, c) uint8; support_masks: (P, S, c, c) uint8, 1, 0 or 255;
     query_images: (P, 3, c, c) uint8; query_masks: (P, c, c) uint8;
     pool_images: (B, 3, c, c) uint8; pool_masks: (B, c, c) uint8 in 0 to K (absent unless mined).
+    To be contrasted, pool_images is (2B, 3, c, c), first and then second views, without masks.
     """
 
     support_images: Tensor
@@ -68,6 +70,16 @@ class BatchPlan:
 class StepBatches(Dataset[Batch]):
     """Dataset whose item i is the batch of step i: this rank's part of it, in the ranks' order.
 
+    Args:
+        manifest: of the dataset.
+        fold: whose base classes are trained on.
+        plan: see `BatchPlan`.
+        steps: length.
+        pool: images beside the episodes.
+        pseudo: reads a pool image's pseudo-mask by its id; without it the pool is not mined.
+        ranks: this process among those that train together.
+        contrast: give two views of each pool image in place of pseudo-masks.
+
     Attributes:
         by_class: ids of the images of each class that episodes are drawn of.
         names: of these classes.
@@ -86,10 +98,11 @@ class StepBatches(Dataset[Batch]):
         pool: Sequence[PoolImage] = (),
         pseudo: Callable[[str], UInt8] | None = None,
         ranks: Ranks = ALONE,
+        contrast: bool = False,
     ) -> None:
         self.plan, self.steps = plan, steps
         self._pair_slots = ranks.part(plan.pairs, "training.pairs")
-        if pseudo is not None:
+        if pseudo is not None or contrast:
             self._pool_slots = ranks.part(plan.pool_images, "training.pool_images")
         self._images = {r.id: manifest.image_path(r) for r in manifest.train}
         self._masks = {r.id: manifest.mask_path(r) for r in manifest.train}
@@ -98,7 +111,7 @@ class StepBatches(Dataset[Batch]):
         )
         self._classes = sorted(self.by_class)
         self.names = {c: manifest.classes[c] for c in self._classes}
-        self.pool, self._pseudo = pool, pseudo
+        self.pool, self._pseudo, self._contrast = pool, pseudo, contrast
 
     def __len__(self) -> int:
         return self.steps
@@ -121,6 +134,9 @@ class StepBatches(Dataset[Batch]):
             extra = [self._pool_image(step, slot) for slot in self._pool_slots]
             batch["pool_images"] = torch.stack([image for image, _ in extra])
             batch["pool_masks"] = torch.stack([mask for _, mask in extra])
+        elif self._contrast:
+            places = [(slot, view) for view in (0, 1) for slot in self._pool_slots]
+            batch["pool_images"] = torch.stack([self._view(step, *place) for place in places])
         return batch
 
     def _pair(self, step: int, slot: int) -> tuple[list[Tensor], list[Tensor]]:
@@ -148,16 +164,24 @@ class StepBatches(Dataset[Batch]):
         return images, masks
 
     def _read(self, image_id: str) -> tuple[Tensor, Tensor]:
-        image = torch.from_numpy(read_image(self._images[image_id]).copy()).permute(2, 0, 1)
+        image = _read_photograph(self._images[image_id])
         return image, torch.from_numpy(read_mask(self._masks[image_id]).copy())
 
-    def _pool_image(self, step: int, slot: int) -> tuple[Tensor, Tensor]:
+    def _pool_item(self, step: int, slot: int) -> PoolImage:
         """Pool images in an order shuffled anew for each pass over the pool."""
-        plan, position = self.plan, step * self.plan.pool_images + slot
-        epoch, place = divmod(position, len(self.pool))
-        item = self.pool[_order(plan.seed, epoch, len(self.pool))[place]]
-        rng = np.random.default_rng([plan.seed, POOL, step, slot])
-        return strong_augment(*self.read_pool(item), plan.crop, rng)
+        epoch, place = divmod(step * self.plan.pool_images + slot, len(self.pool))
+        return self.pool[int(_order(self.plan.seed, epoch, len(self.pool))[place])]
+
+    def _pool_image(self, step: int, slot: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng([self.plan.seed, POOL, step, slot])
+        image, mask = self.read_pool(self._pool_item(step, slot))
+        return strong_augment(image, mask, self.plan.crop, rng)
+
+    def _view(self, step: int, slot: int, view: int) -> Tensor:
+        """One of two strong augmentations of a pool image; no mask is read."""
+        rng = np.random.default_rng([self.plan.seed, VIEWS, step, slot, view])
+        image = _read_photograph(self._pool_item(step, slot).path)
+        return strong_augment(image, torch.zeros_like(image[0]), self.plan.crop, rng)[0]
 
     def read_pool(self, item: PoolImage) -> tuple[Tensor, Tensor]:
         """A pool image, (3, H, W) uint8, and its pseudo-mask, (H, W) uint8, as they are stored.
@@ -166,7 +190,7 @@ class StepBatches(Dataset[Batch]):
             FsslibError: the two differ in size.
         """
         assert self._pseudo is not None
-        image = torch.from_numpy(read_image(item.path).copy()).permute(2, 0, 1)
+        image = _read_photograph(item.path)
         mask = torch.from_numpy(self._pseudo(item.id).copy())
         if mask.shape != image.shape[1:]:
             raise FsslibError(
@@ -174,6 +198,11 @@ class StepBatches(Dataset[Batch]):
                 f"{tuple(image.shape[1:])}: run the stage 'annotate' again"
             )
         return image, mask
+
+
+def _read_photograph(path: Path) -> Tensor:
+    """(3, H, W) uint8."""
+    return torch.from_numpy(read_image(path).copy()).permute(2, 0, 1)
 
 
 @lru_cache(maxsize=2)

@@ -33,6 +33,16 @@ def mean_over_ranks(tensor: Tensor, ranks: Ranks) -> Tensor:
     return total / ranks.size
 
 
+def from_all_ranks(rows: Tensor, ranks: Ranks) -> Tensor:
+    """(N, D) of each rank to (N * ranks, D) in their order, with its gradient, as above."""
+    if ranks.size == 1:
+        return rows
+    every = rows.new_zeros(ranks.size, *rows.shape)
+    every = torch.cat([every[: ranks.number], rows[None], every[ranks.number + 1 :]])
+    total: Tensor = _AddUp.apply(every, ranks)
+    return total.flatten(0, 1)
+
+
 class GlobalBatchNorm(nn.BatchNorm2d):
     """Batch norm over the images of all ranks, which hold equally many of one size.
 

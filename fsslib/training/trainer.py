@@ -13,6 +13,7 @@ from fsslib.encoding import Precision
 from fsslib.errors import FsslibError
 from fsslib.ranks import ALONE, Ranks
 from fsslib.training.across_ranks import average_gradients
+from fsslib.training.contrastive import Miner, ProjectionHead, contrastive_loss
 from fsslib.training.gradient_cache import GradientCache, compiled
 from fsslib.training.losses import MiningHead, episode_prototypes, pixel_loss, query_scores
 from fsslib.training.memory import BackgroundMemory, WeightAverage
@@ -43,6 +44,7 @@ class TrainSettings:
             the paper's 2000 and 4000 of 6000.
         micro_images: encoded at once with their gradients in memory, None for the whole batch.
         compile: run the encoder through torch.compile.
+        miner: pseudo-masks of the pool, or in their place the contrast of two views (table 4).
     """
 
     iterations: int
@@ -60,6 +62,7 @@ class TrainSettings:
     lr_steps: tuple[int, ...] | None = None
     micro_images: int | None = None
     compile: bool = False
+    miner: Miner = "clusters"
 
 
 class Trainer:
@@ -70,7 +73,7 @@ class Trainer:
 
     Args:
         encoder: with its initial weights; trained in place.
-        classes: K + 1, or None to train without the mining branch (the baseline).
+        classes: K + 1 (`miner: simclr` ignores it), or None to train on episodes alone.
         settings: see `TrainSettings`.
         device: to train on.
         ranks: this process among those that train together.
@@ -90,10 +93,13 @@ class Trainer:
         self._run = compiled(self.encoder) if settings.compile else self.encoder
         self._cache = GradientCache(self._encode, settings.micro_images)
         generator = torch.Generator().manual_seed(settings.seed)
-        self.head: MiningHead | None = None
+        self.head: MiningHead | ProjectionHead | None = None
         groups = [{"params": [p for p in encoder.parameters() if p.requires_grad]}]
         if classes is not None:
-            self.head = MiningHead(encoder.channels, classes, generator, ranks)
+            if settings.miner == "clusters":
+                self.head = MiningHead(encoder.channels, classes, generator, ranks)
+            else:
+                self.head = ProjectionHead(encoder.channels, generator)
             self.head.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             groups.append({"params": list(self.head.parameters())})
         self.optimizer = torch.optim.SGD(
@@ -189,6 +195,8 @@ class Trainer:
         progress = {"episode_iou": foreground_iou(scores, truth)}
         if head_scores is None:
             return episode, None, progress
+        if self.settings.miner == "simclr":
+            return episode, contrastive_loss(head_scores.float(), ranks=self.ranks), progress
         labels = batch["pool_masks"].to(self.device)
         progress["pseudo_accuracy"] = label_agreement(head_scores, labels)
         return episode, pixel_loss(head_scores, labels), progress

@@ -46,6 +46,12 @@ def test_table_3_trains_two_models_a_fold_and_encodes_once():
     assert to_compute("table3") == {"train": 4, "index": 4, "evaluate": 20, "summarize": 5}
 
 
+def test_table_4_trains_a_model_for_each_way_to_use_the_pool():
+    found = a_fold("table4")
+    assert (found["extract"], found["annotate"], found["train"], found["index"]) == (1, 1, 3, 3)
+    assert to_compute("table4")["train"] == 8
+
+
 def test_table_5_encodes_the_training_images_once_and_trains_a_model_a_source():
     found = a_fold("table5", "/photos")
     assert (found["extract"], found["cluster"], found["annotate"], found["train"]) == (1, 1, 4, 5)

@@ -24,14 +24,16 @@ CASES = {
     "in chunks": {"shot": 2, "micro_images": 3, "background_share": 0.8},
     "baseline": {"shot": 1, "classes": None},
     "resumed": {"shot": 1},
+    "simclr": {"shot": 1, "miner": "simclr"},
 }
 
 
 def train(manifest, case, ranks, checkpoint=None):
     """Rows and final state of one case."""
     options = {"lr": 0.001, "head_lr": 0.002, "classes": CLASSES, **CASES[case]}
-    shot, mined = options.pop("shot"), options["classes"] is not None
-    batches = make_batches(manifest, STEPS, mined=mined, shot=shot, ranks=ranks)
+    shot, contrast = options.pop("shot"), options.get("miner") == "simclr"
+    mined = options["classes"] is not None and not contrast
+    batches = make_batches(manifest, STEPS, mined, shot, ranks, contrast)
     trainer = make_trainer(ranks=ranks, **options)
     rows = restore_checkpoint(trainer, checkpoint) if checkpoint else []
     rows += [trainer.step(batches[step]) for step in range(trainer.step_number, STEPS)]

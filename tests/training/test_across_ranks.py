@@ -78,7 +78,8 @@ def test_two_processes_train_as_one(together, discs, case):
 
 def train_start(case):
     """Weights before training: what has moved is compared, not what never does."""
-    trainer = make_trainer(CASES[case].get("classes", 4))
+    chosen = {k: v for k, v in CASES[case].items() if k in {"classes", "miner"}}
+    trainer = make_trainer(**chosen)
     start = {f"online.{k}": v for k, v in trainer.encoder.state_dict().items()}
     if trainer.head is not None:
         start |= {f"head.{k}": v for k, v in trainer.head.state_dict().items()}
