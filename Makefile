@@ -38,7 +38,7 @@ types: $(STAMP)
 	mypy
 
 unit: $(STAMP)
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
 deps: $(STAMP)  ## Bring dvc.yaml in step with imports and params models
 	python -m stages.closure --write

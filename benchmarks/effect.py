@@ -1,7 +1,8 @@
-"""The effect of mining and rectification on real photographs, with the pipeline's own commands.
+"""The effect of mining and rectification, with the pipeline's own commands.
 
     python -m benchmarks.effect --out /tmp/effect
     python -m benchmarks.effect --out /tmp/effect --tune 2    # learning rates, on fold 2 alone
+    python -m benchmarks.effect --out /tmp/scenes --preset procedural    # the embedded benchmark
     python -m benchmarks.effect --out /tmp/effect --table table8 --seeds 0    # or table3, table4
 
 For each training seed and fold: the encoder as it comes (training-free), the plain baseline trained
@@ -35,11 +36,14 @@ ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "real"
 Json = dict[str, Any]
 
-SETTINGS: Json = preset_values("voc-sample")
-"""Of everything that is run here, but for the learning rates and switches below."""
+PRESETS: dict[str, tuple[float, list[int]]] = {
+    "voc-sample": (0.0002, [1, 2, 3]),
+    "procedural": (0.0002, [0, 1, 2, 3]),
+}
+"""Preset -> the learning rate of its baseline, and its folds. Ours trains at the preset's rate."""
 
-OURS: Json = {"mine": True, "training.lr": 0.002, "training.head_lr": 0.02}
-BASELINE: Json = {"mine": False, "training.lr": 0.0002, "training.background_share": 0.0}
+OURS: Json = {"mine": True}
+BASELINE: Json = {"mine": False, "training.background_share": 0.0}
 TUNED = {
     "baseline": (0.00005, 0.0001, 0.0002, 0.0005, 0.001),
     "ours": (0.0005, 0.001, 0.002, 0.004),
@@ -56,9 +60,13 @@ ROWS: dict[str, tuple[str, Json]] = {
 }
 """Row of the table -> the model that it scores, and its evaluation keys."""
 
+WEIGHTS = {
+    "voc-sample": REAL / "weights" / "resnet18-imagenet-to-layer3.pth",
+    "procedural": ROOT / "data/pretrain/resnet18-procedural.safetensors",
+}
+
 MODELS: dict[str, Json] = {
     "ours": OURS,
-    "baseline": BASELINE,
     "simclr": {**OURS, "miner": "simclr"},
     **{f"ours-k{k}": {**OURS, "k": k} for k in (1, 3, 7, 9)},
 }
@@ -87,13 +95,12 @@ SWEEPS = ("table3", "table4", "table8")
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", type=Path, default=REAL / "voc", help="dataset in VOC layout")
-    parser.add_argument(
-        "--weights", type=Path, default=REAL / "weights" / "resnet18-imagenet-to-layer3.pth"
-    )
+    parser.add_argument("--preset", default="voc-sample", choices=PRESETS)
+    parser.add_argument("--root", type=Path, default=REAL / "voc", help="the VOC sample")
+    parser.add_argument("--weights", type=Path, help="default: the preset's")
     parser.add_argument("--out", type=Path, required=True, help="folder for everything made here")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1], help="of training")
-    parser.add_argument("--folds", type=int, nargs="*", default=[1, 2, 3])
+    parser.add_argument("--folds", type=int, nargs="*", help="default: the preset's")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, a thread each")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other settings")
     parser.add_argument("--table", default="effect", choices=("effect", *SWEEPS))
@@ -123,16 +130,20 @@ class Work:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args, self.out = args, args.out.resolve()
+        rate, folds = PRESETS[args.preset]
+        self.baseline = {**BASELINE, "training.lr": rate}
+        args.folds = args.folds or folds
         self.out.mkdir(parents=True, exist_ok=True)
         given = dict(pair.split("=", 1) for pair in args.set)
         self.settings: Json = {
-            **SETTINGS,
-            "data_root": str(args.root.resolve()),
-            "weights": str(args.weights.resolve()),
+            **preset_values(args.preset),
+            "weights": str((args.weights or WEIGHTS[args.preset]).resolve()),
             "folds": list(args.folds),
             "runtime.workers": 1,
             **{key: YAML(typ="safe").load(value) for key, value in given.items()},
         }
+        if args.preset == "voc-sample":
+            self.settings["data_root"] = str(args.root.resolve())
         self.common = self.out / "common"
 
     def run(self, folder: Path, stage: str, *options: str, threads: int = 1) -> None:
@@ -240,7 +251,7 @@ def measure(
     if model == "free":
         folder, trained = untrained(work, fold), {"mine": False}
     else:
-        trained = MODELS[model]
+        trained = work.baseline if model == "baseline" else MODELS[model]
         folder = work.train(seed, fold, model, trained)
     found = []
     for row, (of, changes) in rows.items():
@@ -257,7 +268,7 @@ def tune(work: Work, fold: int) -> None:
 
     def one(job: tuple[str, float]) -> tuple[str, float, float]:
         kind, rate = job
-        changes = {**(OURS if kind == "ours" else BASELINE), "training.lr": rate}
+        changes = {**(OURS if kind == "ours" else work.baseline), "training.lr": rate}
         if kind == "ours":
             changes["training.head_lr"] = 10 * rate
         folder = work.train(0, fold, f"{kind}-{rate}", changes)
