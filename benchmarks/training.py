@@ -42,6 +42,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=2, help="timed, after one to warm up")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--micro", type=int, help="of ours: training.micro_images")
     parser.add_argument("--bfloat16", action="store_true", help="also where it is emulated, slowly")
     parser.add_argument("--way", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -154,6 +155,7 @@ def our_steps(args: argparse.Namespace, batch: Batch, encoder: Encoder, precisio
         pseudo_weight=1.0,
         precision=precision,  # type: ignore[arg-type]
         seed=0,
+        micro_images=args.micro,
     )
     trainer = Trainer(encoder, None, settings, torch.device(args.device))
     return timed(lambda: trainer.step(batch)["episode"], args)
@@ -188,6 +190,8 @@ def measure(args: argparse.Namespace, way: str, size: int, pairs: int) -> Json:
         *("--sizes", str(size), "--pairs", str(pairs), "--steps", str(args.steps)),
         *("--threads", str(args.threads), "--device", args.device),
     ]
+    if args.micro is not None:
+        command += ["--micro", str(args.micro)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     result: Json = json.loads(done.stdout.splitlines()[-1])
     return result
