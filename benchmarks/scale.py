@@ -23,7 +23,7 @@ import stages  # noqa: F401 - the process settings of the commands
 from benchmarks.parts import Json, timed
 from fsslib import annotate, features, region_index
 from fsslib.annotate import PseudoMasks, encode_png, write_masks
-from fsslib.encoder import STRIDE, Encoder, feature_channels
+from fsslib.encoder import Encoder, feature_shape
 from fsslib.encoding import Precision, make_encode, map_ordered, one_thread_each
 
 POOLS = {"pascal": (10_582, 375, 500), "coco": (82_081, 480, 640), "million": (1_000_000, 480, 640)}
@@ -45,10 +45,10 @@ def parse() -> argparse.Namespace:
 def sizes(pool: str, backbone: str) -> Json:
     """GB that each step writes."""
     images, height, width = POOLS[pool]
-    channels = feature_channels(backbone)
+    channels, stride = feature_shape(backbone)
     found = {
         f"extract_{dtype}": images
-        * features.stored_bytes([(height, width, VALUES)], channels, STRIDE, dtype)
+        * features.stored_bytes([(height, width, VALUES)], channels, stride, dtype)
         for dtype in ("int8", "float16", None)
     }
     found["annotate"] = annotate.stored_bytes(images * height * width)

@@ -1,5 +1,6 @@
 """The encoder: a ResNet cut after layer3, last ReLU removed, stride 8, batch norm frozen (4.1)."""
 
+import re
 from typing import cast
 
 import torch
@@ -13,6 +14,8 @@ from fsslib.errors import FsslibError
 BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet50s", "resnet101s")
 """Names of `build_encoder`; `s` marks the deep stem (three 3x3 convolutions, 64-64-128)."""
 
+TIMM_NAME = re.compile(r"timm:[A-Za-z0-9_.]+(@[1-9][0-9]?)?")
+
 STRIDE = 8
 """Image pixels for one feature location."""
 
@@ -25,8 +28,11 @@ class Encoder(nn.Module):
 
     Attributes:
         backbone: one of `BACKBONES`.
-        channels: of the features, see `feature_channels`.
+        channels: of the features, see `feature_shape`.
+        stride: image pixels for one feature location.
     """
+
+    stride = STRIDE
 
     conv1: nn.Module
     bn1: nn.Module
@@ -48,7 +54,7 @@ class Encoder(nn.Module):
         self.maxpool = cast(nn.Module, net.maxpool)
         self.layer1, self.layer2 = cast(nn.Sequential, net.layer1), cast(nn.Sequential, net.layer2)
         self.layer3 = cast(nn.Sequential, net.layer3)
-        self.channels = feature_channels(backbone)
+        self.channels = feature_shape(backbone)[0]
         self.train(False)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -145,9 +151,35 @@ def _deepen_stem(net: nn.Module) -> None:
     cast(nn.Sequential, first.downsample)[0] = nn.Conv2d(128, 256, 1, bias=False)
 
 
-def feature_channels(backbone: str) -> int:
-    """C of layer3: 256 for ResNet-18 and -34, 1024 for the deeper ones."""
-    return 256 if backbone in ("resnet18", "resnet34") else 1024
+def build_encoder(backbone: str) -> Encoder:
+    """The encoder of a name in `BACKBONES`, or of `timm:NAME` (`fsslib.timm_encoder`).
+
+    Raises:
+        FsslibError: no such backbone, or timm is missing.
+    """
+    if backbone.startswith("timm:"):
+        from fsslib.timm_encoder import TimmEncoder  # which builds on this module
+
+        return TimmEncoder(backbone)
+    return Encoder(backbone)
+
+
+def is_backbone(name: str) -> bool:
+    """Whether the form of a name is one that `build_encoder` takes."""
+    return name in BACKBONES or TIMM_NAME.fullmatch(name) is not None
+
+
+def feature_shape(backbone: str) -> tuple[int, int]:
+    """Channels and stride: 256 for ResNet-18 and -34, 1024 for the deeper ones, at stride 8.
+
+    Raises:
+        FsslibError: as `build_encoder`.
+    """
+    if backbone.startswith("timm:"):
+        from fsslib.timm_encoder import timm_shape
+
+        return timm_shape(backbone)
+    return 256 if backbone in ("resnet18", "resnet34") else 1024, STRIDE
 
 
 def normalise(images: Tensor) -> Tensor:

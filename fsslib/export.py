@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fsslib.encoder import MEAN, STD, STRIDE, Encoder, normalise
+from fsslib.encoder import MEAN, STD, Encoder, normalise
 from fsslib.errors import FsslibError
 from fsslib.learned import encoder_digest
 from fsslib.storage import atomic_path
@@ -107,7 +107,7 @@ def _write(module: nn.Module, path: Path, metadata: dict[str, str]) -> None:
 def _metadata(encoder: Encoder, background: Tensor | None) -> dict[str, str]:
     facts = {
         "backbone": encoder.backbone,
-        "stride": str(STRIDE),
+        "stride": str(encoder.stride),
         "channels": str(encoder.channels),
         "encoder": encoder_digest(encoder),
         "input": f"RGB 0 to 255; mean {MEAN} and deviation {STD} are applied inside",

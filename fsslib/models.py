@@ -7,7 +7,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from fsslib.encoder import Encoder
+from fsslib.encoder import Encoder, build_encoder
 from fsslib.errors import FsslibError
 from fsslib.trained_model import KIND, load_model
 from fsslib.weights import load_weights
@@ -66,7 +66,7 @@ def open_model(source: str | Path, backbone: str | None = None) -> Model:
 
 
 def _plain(source: str, backbone: str) -> Encoder:
-    encoder = Encoder(backbone)
+    encoder = build_encoder(backbone)
     load_weights(encoder, source)
     return encoder
 

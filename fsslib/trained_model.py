@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fsslib.encoder import BACKBONES, Encoder
+from fsslib.encoder import Encoder, build_encoder, is_backbone
 from fsslib.errors import FsslibError
 from fsslib.tensor_files import (
     check_tensors,
@@ -54,9 +54,9 @@ def load_model(path: Path, ema: bool) -> TrainedModel:
     """
     tensors, head = load_tensors(path, KIND, REMEDY)
     backbone = header_value(head, "backbone", str, path, REMEDY)
-    if backbone not in BACKBONES:
+    if not is_backbone(backbone):
         raise FsslibError(f"{path} is of the unknown backbone {backbone!r}: {REMEDY}")
-    encoder = Encoder(backbone)
+    encoder = build_encoder(backbone)
     check_tensors(tensors, _expected(tensors, encoder), path, REMEDY)
     restore_module(encoder, tensors, "average." if ema else "online.")
     auxiliary = {k.removeprefix("head."): v for k, v in tensors.items() if k.startswith("head.")}

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fsslib.encoder import Encoder
 from fsslib.errors import FsslibError
+from fsslib.timm_encoder import TimmEncoder
 
 REMEDY = "set 'weights' to a .pth or .safetensors file of this backbone"
 
@@ -30,7 +31,7 @@ def load_weights(encoder: Encoder, source: str | Path, seed: int = 0) -> None:
         encoder: whose every parameter and batch norm statistic must be covered.
         source: `imagenet` (torchvision's weights, downloaded once, hash checked), `random` (from
             `seed`), or the path of a `.pth` / `.safetensors` state dict with torchvision's or
-            timm's key names. Keys of `layer4` and `fc` are not needed and not read.
+            timm's key names. Keys that the encoder lacks (`layer4`, `fc`) are not read.
         seed: of `random`.
 
     Raises:
@@ -39,6 +40,8 @@ def load_weights(encoder: Encoder, source: str | Path, seed: int = 0) -> None:
     """
     if source == "random":
         _randomise(encoder, seed)
+    elif source == "imagenet" and isinstance(encoder, TimmEncoder):
+        _fill(encoder, encoder.download(), f"timm's {encoder.backbone}")
     elif source == "imagenet":
         _fill(encoder, _download(encoder.backbone), f"torchvision's {encoder.backbone}")
     else:
@@ -46,6 +49,9 @@ def load_weights(encoder: Encoder, source: str | Path, seed: int = 0) -> None:
 
 
 def _randomise(encoder: Encoder, seed: int) -> None:
+    if isinstance(encoder, TimmEncoder):
+        encoder.randomise(seed)
+        return
     generator = torch.Generator().manual_seed(seed)
     for module in encoder.modules():
         if isinstance(module, torch.nn.Conv2d):
@@ -99,6 +105,9 @@ def _reason(error: BaseException) -> str:
 
 def _fill(encoder: Encoder, state: dict[str, Tensor], name: str) -> None:
     own = encoder.state_dict()
+    if isinstance(encoder, TimmEncoder):
+        names = {key: encoder.published_name(key) for key in own}
+        state = {k: state[k if k in state else n] for k, n in names.items() if {k, n} & {*state}}
     needed = [key for key in own if not key.endswith("num_batches_tracked")]
     missing = [key for key in needed if key not in state]
     if missing:

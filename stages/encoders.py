@@ -1,6 +1,6 @@
 """Building encoders for stages; apart from `inputs`, so that stages without torch start quickly."""
 
-from fsslib.encoder import Encoder
+from fsslib.encoder import Encoder, build_encoder
 from fsslib.encoding import Encode, Precision, choose_device, make_encode, one_thread_each
 from fsslib.ranks import read_ranks
 from fsslib.weights import load_weights
@@ -10,7 +10,7 @@ from stages.params import EncoderParams, Runtime
 
 def initial_encoder(params: EncoderParams) -> Encoder:
     """The encoder that extraction, annotation and training start from."""
-    encoder = Encoder(params.backbone)
+    encoder = build_encoder(params.backbone)
     load_weights(encoder, weights_source(params), params.seed)
     return encoder
 

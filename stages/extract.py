@@ -7,7 +7,7 @@ from pathlib import Path
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import ImageRecord
 from fsslib.data.scaling import scaled_size
-from fsslib.encoder import STRIDE, feature_channels
+from fsslib.encoder import feature_shape
 from fsslib.encoding import Encode, Precision, map_ordered
 from fsslib.features import Dtype, ImageFeature, describe_image, stored_bytes, write_shard
 from fsslib.shards import file_digest
@@ -75,7 +75,7 @@ def _work(
             params.shard_images,
             file_digest(paths.MANIFEST),
         ],
-        stored_bytes(sizes, feature_channels(params.backbone), STRIDE, dtype),
+        stored_bytes(sizes, *feature_shape(params.backbone), dtype),
         remedy if dtype else "point the project to a larger disk",
     )
 

@@ -4,10 +4,19 @@ A stage's model holds exactly the keys that `dvc.yaml` lists for it (a test comp
 `Params` inherits from all, so that every key has one definition and an unknown one is refused.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -22,7 +31,17 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 Miner = Literal["clusters", "simclr"]
-Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet50s", "resnet101s"]
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet50s", "resnet101s")
+TIMM_NAME = re.compile(r"timm:[A-Za-z0-9_.]+(@[1-9][0-9]?)?")
+
+
+def _backbone(name: str) -> str:
+    if name not in RESNETS and not TIMM_NAME.fullmatch(name):
+        raise ValueError(f"choose one of {', '.join(RESNETS)}, timm:NAME, timm:NAME@STRIDE")
+    return name
+
+
+Backbone = Annotated[str, AfterValidator(_backbone)]
 
 
 MOST_SEEDS = 1000

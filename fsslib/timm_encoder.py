@@ -1,0 +1,203 @@
+"""Backbones of timm behind the encoder's interface: `timm:NAME`, or `timm:NAME@STRIDE`.
+
+`NAME` is any model of timm that gives feature maps (`features_only`): ResNets, ConvNeXts, ..., and
+ViTs through their patch grid. Of its levels the deepest with a stride of at most 16 is taken, or
+the deepest with the stride that is asked for. timm comes with the extra `timm`.
+"""
+
+import importlib
+import math
+import re
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import grid_sample, interpolate
+
+from fsslib.encoder import MEAN, STD, Encoder
+from fsslib.errors import FsslibError
+
+PREFIX = "timm:"
+DEEPEST_STRIDE = 16
+"""Of the level that is taken where no stride is given."""
+
+REMEDY = "see 'timm.list_models()' for names, and docs/extending.md"
+SEQUENTIAL = re.compile(r"^([A-Za-z]\w*?)_(\d+)\.")
+"""timm's feature lists call `stages.0.` `stages_0.`; files have the former."""
+
+
+class TimmEncoder(Encoder):
+    """A model of timm, cut after one level of its features.
+
+    Batch norm is frozen, as in the ResNets; everything else that the features depend on is trained,
+    layer norms and position embeddings too. Images come normalised as for the ResNets and are
+    brought to the model's own mean and deviation, and to a size that the stride divides. Features
+    of convolutional models are taken as they are; those of a ViT, whose locations are the centres
+    of patches, are interpolated to the corners' grid that pooling and scoring assume.
+
+    Attributes:
+        backbone: with the prefix, as in `params.yaml`.
+        channels, stride: of the features.
+    """
+
+    def __init__(self, backbone: str) -> None:
+        nn.Module.__init__(self)  # not the ResNet that `Encoder` builds
+        self.backbone = backbone
+        name, self._level, self.channels, self.stride = _find_level(backbone)
+        self.body = _create(name, out_indices=(self._level,))
+        self._of_patches = _is_vit(self.body)
+        own = self.body.pretrained_cfg
+        mean, std = (torch.tensor(own.get(key, d)) for key, d in (("mean", MEAN), ("std", STD)))
+        scale, shift = torch.tensor(STD) / std, (torch.tensor(MEAN) - mean) / std
+        self.register_buffer("_scale", scale.view(3, 1, 1), persistent=False)
+        self.register_buffer("_shift", shift.view(3, 1, 1), persistent=False)
+        self._freeze()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Encode normalised images: (B, 3, H, W) -> (B, C, ceil(H/stride), ceil(W/stride))."""
+        assert isinstance(self._scale, Tensor)
+        assert isinstance(self._shift, Tensor)
+        x = images * self._scale + self._shift
+        height, width = images.shape[-2:]
+        size = [self.stride * math.ceil(n / self.stride) for n in (height, width)]
+        if size != [height, width]:
+            x = interpolate(x, size, mode="bilinear", align_corners=False)
+        feature = self._features(x)
+        return to_corners(feature, height, width) if self._of_patches else feature
+
+    def randomise(self, seed: int) -> None:
+        """Timm's own initial weights as a function of the seed; the global generator is kept."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            fresh = TimmEncoder(self.backbone)
+        self.load_state_dict(fresh.state_dict())
+
+    def download(self) -> dict[str, Tensor]:
+        """State dict with the weights that timm publishes under this name.
+
+        Raises:
+            FsslibError: there are none, or they cannot be had.
+        """
+        name = _split(self.backbone)[0]
+        try:
+            body = _create(name, out_indices=(self._level,), pretrained=True)
+        except Exception as error:  # of the hub's client, of the network, of timm
+            reason = next(iter(str(error).splitlines()), type(error).__name__)[:160]
+            raise FsslibError(
+                f"weights: imagenet: timm's weights of {name} could not be downloaded ({reason}): "
+                "set 'weights' to a .pth or .safetensors file of this backbone"
+            ) from None
+        return {f"body.{key}": value for key, value in body.state_dict().items()}
+
+    def published_name(self, key: str) -> str:
+        """The name in timm's own files of a tensor of this encoder."""
+        bare = key.removeprefix("body.").removeprefix("model.")
+        return SEQUENTIAL.sub(r"\1.\2.", bare)
+
+    def _features(self, x: Tensor) -> Tensor:
+        (feature,) = self.body(x)
+        assert isinstance(feature, Tensor)
+        if feature.shape[1] != self.channels:  # (B, h, w, C), as Swin gives them
+            feature = feature.movedim(-1, 1)
+        return feature
+
+    def _freeze(self) -> None:
+        """Freeze batch norms, and what the features do not depend on: it would have no gradient."""
+        self.train(False)
+        side = 2 * max(self.stride, 32)
+        with torch.enable_grad():
+            self(torch.zeros(1, 3, side, side)).sum().backward()
+        for parameter in self.parameters():
+            parameter.requires_grad_(parameter.grad is not None)
+            parameter.grad = None
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.requires_grad_(False)
+
+
+def to_corners(feature: Tensor, height: int, width: int) -> Tensor:
+    """Move a grid of patch centres to the grid whose outer samples are the image's corner pixels.
+
+    Args:
+        feature: (B, C, h, w), location i the mean of patch i of an image cut into h x w patches.
+        height: of the image in px.
+        width: of the image in px.
+
+    Returns:
+        (B, C, h, w): location 0 is at the centre of the first pixel, the last at that of the last,
+        as pooling and scoring assume; beyond the outer patch centres the nearest value holds.
+    """
+
+    def places(count: int, size: int) -> Tensor:
+        edge = 1 - 1 / size
+        return torch.linspace(-edge, edge, count, device=feature.device)
+
+    y, x = places(feature.shape[-2], height), places(feature.shape[-1], width)
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+    grid = grid.expand(len(feature), -1, -1, -1)
+    return grid_sample(feature.float(), grid, padding_mode="border", align_corners=False)
+
+
+def timm_shape(backbone: str) -> tuple[int, int]:
+    """Channels and stride of `timm:NAME`, without its weights.
+
+    Raises:
+        FsslibError: as `TimmEncoder`.
+    """
+    return _find_level(backbone)[2:]
+
+
+def _find_level(backbone: str) -> tuple[str, int, int, int]:
+    """Timm's name, and level, channels and stride of the features that are taken."""
+    name, wanted = _split(backbone)
+    with torch.device("meta"):
+        info = _create(name).feature_info
+    levels = list(zip(info.out_indices, info.channels(), info.reduction(), strict=True))
+    fitting = [
+        level
+        for level in levels
+        if (level[2] == wanted if wanted is not None else level[2] <= DEEPEST_STRIDE)
+    ]
+    if not fitting:
+        strides = ", ".join(str(s) for s in sorted({level[2] for level in levels}))
+        asked = f"stride {wanted}" if wanted else f"a stride up to {DEEPEST_STRIDE}"
+        raise FsslibError(
+            f"backbone: {backbone} has no features of {asked}, only of {strides}: "
+            f"choose one, such as {PREFIX}{name}@{levels[-1][2]}"
+        )
+    return name, *fitting[-1]
+
+
+def _split(backbone: str) -> tuple[str, int | None]:
+    name, _, stride = backbone.removeprefix(PREFIX).partition("@")
+    return name, int(stride) if stride else None
+
+
+def _create(name: str, **options: Any) -> Any:  # noqa: ANN401 - a model of timm
+    """Timm's feature model; a ViT takes images of any size."""
+    try:
+        timm = importlib.import_module("timm")
+    except ImportError:
+        raise FsslibError(
+            f"backbone: {PREFIX}{name} needs timm: pip install 'fsslib[timm]'"
+        ) from None
+    if not timm.is_model(name):
+        raise FsslibError(f"backbone: timm {timm.__version__} has no model {name!r}: {REMEDY}")
+    try:
+        return timm.create_model(name, features_only=True, dynamic_img_size=True, **options)
+    except TypeError:  # it takes any size anyway, or none but its own
+        pass
+    try:
+        return timm.create_model(name, features_only=True, **options)
+    except (RuntimeError, AttributeError, TypeError, AssertionError) as error:
+        if options.get("pretrained"):
+            raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)[:160]
+        raise FsslibError(
+            f"backbone: timm's {name} gives no feature maps ({reason}): {REMEDY}"
+        ) from None
+
+
+def _is_vit(body: nn.Module) -> bool:
+    """Whether the features are those of a ViT's patches."""
+    return hasattr(getattr(body, "model", None), "patch_embed")
