@@ -41,7 +41,7 @@ unit: $(STAMP)
 	python -m pytest
 
 docs: $(VENV)/.docs  ## Build the documentation site into site/
-	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 	@echo "open site/index.html"
 
 $(VENV)/.docs: $(STAMP)

@@ -21,7 +21,7 @@ PAGES = {
 }
 """File of the project -> page of the site."""
 
-LINK = re.compile(r"(\]\()([^)\s#:]+)(#[^)\s]*)?(\))")
+LINK = re.compile(r"(!?\[([^\]]*)\])\(([^)\s#:]+)(#[^)\s]*)?\)")
 """A relative link or image: no scheme, which holds a colon, and not an anchor alone."""
 
 
@@ -42,15 +42,19 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:  # noqa: ANN401
     """Lead the links of a page, which are relative to its file in the project."""
     sources = {uri: source for source, uri in PAGES.items()}
     here = sources.get(page.file.src_uri, f"docs/{page.file.src_uri}")
-    return LINK.sub(
-        lambda found: found[1] + lead(found[2], here) + (found[3] or "") + ")", markdown
-    )
+    return LINK.sub(lambda found: lead(found, here), markdown)
 
 
-def lead(target: str, here: str) -> str:
-    """Where a link in the project's file `here` leads on the site.
+def lead(link: re.Match[str], here: str) -> str:
+    """A link of the project's file `here` as it is on the site.
 
-    One to a file that is not on the site stays as it is, and the strict build names it.
+    One to a file or folder that exists outside of the site becomes plain text. One to nothing stays
+    as it is, and the strict build names it.
     """
+    label, text, target, anchor = link.groups(default="")
     path = posixpath.normpath(posixpath.join(posixpath.dirname(here), target))
-    return PAGES.get(path) or (path.removeprefix("docs/") if path.startswith("docs/") else target)
+    if path in PAGES:
+        return f"{label}({PAGES[path]}{anchor})"
+    if path.startswith("docs/"):
+        return f"{label}({path.removeprefix('docs/')}{anchor})"
+    return text if (ROOT / path).exists() else link[0]

@@ -72,19 +72,24 @@ def test_the_site_has_every_page():
 
 
 @pytest.mark.parametrize(
-    ("target", "here", "expected"),
+    ("here", "link", "expected"),
     [
-        ("../data/README.md", "docs/data.md", "archives.md"),
-        ("results.md", "docs/method.md", "results.md"),
-        ("images/episodes.png", "docs/results.md", "images/episodes.png"),
-        ("docs/images/episodes.png", "README.md", "images/episodes.png"),
-        ("../docs/data.md", "data/README.md", "data.md"),
-        ("params.yaml", "README.md", "params.md"),
-        ("../benchmarks", "docs/data.md", "../benchmarks"),
+        ("docs/data.md", "[x](../data/README.md)", "[x](archives.md)"),
+        ("docs/method.md", "[x](results.md#time)", "[x](results.md#time)"),
+        ("README.md", "![x](docs/images/episodes.png)", "![x](images/episodes.png)"),
+        ("data/README.md", "[x](../docs/data.md)", "[x](data.md)"),
+        ("README.md", "[x](params.yaml) [y](LICENSE)", "[x](params.md) [y](license.md)"),
+        ("docs/data.md", "[the benchmarks](../benchmarks), [x](#y)", "the benchmarks, [x](#y)"),
+        (
+            "docs/data.md",
+            "[x](../nothing) [y](https://x.org)",
+            "[x](../nothing) [y](https://x.org)",
+        ),
     ],
 )
-def test_links_out_of_docs_lead_to_pages_of_the_site(target, here, expected):
-    assert site_hook().lead(target, here) == expected
+def test_links_out_of_docs_lead_to_pages_of_the_site(here, link, expected):
+    hook = site_hook()
+    assert hook.LINK.sub(lambda found: hook.lead(found, here), link) == expected
 
 
 def test_the_strict_build_passes_and_loads_nothing(tmp_path):
