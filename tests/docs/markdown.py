@@ -20,11 +20,15 @@ HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*\s*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code: where it stands, its language, its text."""
+    """A block of code: where it stands, its language, its text, whether it needs data to run.
+
+    The last is said by `<!-- needs data -->` on the line above.
+    """
 
     where: str
     language: str
     code: str
+    needs_data: bool = False
 
 
 def name_of(path: Path) -> str:
@@ -39,7 +43,21 @@ def blocks(path: Path) -> list[Block]:
     for m in INDENTED.finditer(prose):
         if re.match(r" {4}(python|fss|dvc|make)\b", m[0]):
             found.append((text.index(m[0]), "sh", m[0]))
-    return [Block(f"{name_of(path)}:{text[:at].count(chr(10)) + 1}", *rest) for at, *rest in found]
+    return [
+        Block(
+            f"{name_of(path)}:{text[:at].count(chr(10)) + 1}",
+            language,
+            code,
+            text[:at].rstrip().endswith("<!-- needs data -->"),
+        )
+        for at, language, code in found
+    ]
+
+
+def prose_code(path: Path) -> list[str]:
+    """What stands in backticks within the text."""
+    text = FENCE.sub("", path.read_text(encoding="utf-8"))
+    return re.findall(r"(?<!`)`([^`]+)`(?!`)", text)
 
 
 def prose(path: Path) -> str:
