@@ -3,7 +3,6 @@
 import base64
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image, features
 
@@ -21,12 +20,11 @@ class Embedded:
     height: int
 
 
-def embed(path: Path) -> Embedded | None:
-    """A picture file as WebP, or as it is where that is smaller; None if it is no picture.
+def embed(content: bytes) -> Embedded | None:
+    """A picture as WebP, or as it is where that is smaller; None if it is no picture.
 
     Photographs in PNG take six times the bytes, and a report holds four sheets of them a fold.
     """
-    content = path.read_bytes()
     try:
         with Image.open(io.BytesIO(content)) as opened:
             kind, picture = (opened.format or "").lower(), opened.convert("RGB")

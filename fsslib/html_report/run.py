@@ -26,14 +26,16 @@ class FoldRun:
         metrics: as `evaluate` wrote them, None where it has not run.
         clusters: what the sub-clusters are made of, None where `cluster` has not run.
         curves: name -> curve of training, without those that training has not written.
-        pictures: name -> file, without those that are not there.
+        pictures: name -> content of the file, without those that are not there.
+        ranked: episodes among which the pictures `best` and `worst` were picked, 0 without them.
     """
 
     fold: int
     metrics: Mapping[str, Any] | None
     clusters: Mapping[str, Any] | None
     curves: Mapping[str, Curve]
-    pictures: Mapping[str, Path]
+    pictures: Mapping[str, bytes]
+    ranked: int = 0
 
     @property
     def empty(self) -> bool:
@@ -59,7 +61,7 @@ def read_fold(fold: int, results: Path, curves: Path, cluster_report: Path) -> F
         _json(results / "metrics.json", f"run `fss evaluate --fold {fold}`"),
         _json(cluster_report, f"run `fss cluster --fold {fold}`"),
         {name: read_curve(p) for name in CURVES if (p := curves / f"{name}.tsv").is_file()},
-        {name: path for name, path in files.items() if path.is_file()},
+        {name: path.read_bytes() for name, path in files.items() if path.is_file()},
     )
 
 

@@ -7,8 +7,8 @@ from markupsafe import Markup
 
 from fsslib.html_report.charts import line_chart
 from fsslib.html_report.checks import shots_of
-from fsslib.html_report.pictures import embed
 from fsslib.html_report.run import FoldRun
+from fsslib.html_report.sheets import sheets
 
 Json = dict[str, Any]
 
@@ -22,35 +22,6 @@ CHARTS = (
     ("Learning rate of the encoder", {"lr": "rate"}, None),
 )
 """Title, curve -> label, top of the axis."""
-
-SHEETS = {
-    "clusters": (
-        "cluster",
-        "Sub-clusters and their typical regions",
-        "One row a sub-cluster of the base classes' prototypes, largest first: its size and main "
-        "classes, then the regions nearest to its centre.",
-    ),
-    "pseudo": (
-        "annotate",
-        "Pseudo-masks",
-        "Training photographs that hide novel classes: what training may see (base classes), what "
-        "lies unlabelled in it (hidden), and what the sub-clusters make of it.",
-    ),
-    "training": (
-        "train",
-        "What training shows",
-        "Base-class episodes and pool images with the weights of the last step drawn. The images "
-        "are the same at every step and in every run with this seed.",
-    ),
-    "episodes": (
-        "evaluate",
-        "Episodes of novel classes",
-        "Support, query with truth (green), query with prediction (orange) and its IoU in percent. "
-        "A fixed sample, the first two episodes of each class, good and bad as they come: neither "
-        "the best nor the worst were picked.",
-    ),
-}
-"""Picture -> stage that draws it, title, caption."""
 
 
 def cell(value: float | None) -> str:
@@ -106,7 +77,7 @@ def fold_section(fold: FoldRun, mine: bool) -> Json:
         "mined": not fold.curves or "pseudo" in fold.curves,
         "mine": mine,
         "clusters": fold.clusters,
-        "sheets": [_sheet(fold, name) for name in SHEETS],
+        "sheets": list(sheets(fold)),
     }
 
 
@@ -117,15 +88,6 @@ def _charts(fold: FoldRun) -> Iterator[tuple[str, Markup]]:
         }
         if drawn:
             yield title, line_chart(drawn, top)
-
-
-def _sheet(fold: FoldRun, name: str) -> Json:
-    stage, title, caption = SHEETS[name]
-    path = fold.pictures.get(name)
-    picture = embed(path) if path else None
-    why = "cannot be read" if path else "is not there"
-    missing = f"{name}.png {why}: `fss {stage} --fold {fold.fold}` draws it."
-    return {"title": title, "caption": caption, "picture": picture, "missing": missing}
 
 
 def flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -50,14 +50,13 @@ def test_a_curve_leaves_out_what_is_not_finite(tmp_path):
 
 def test_pictures_become_smaller_and_keep_their_looks(tmp_path):
     write_picture(tmp_path / "wide.png", width=2 * WIDEST, height=100)
-    wide = embed(tmp_path / "wide.png")
+    wide = embed((tmp_path / "wide.png").read_bytes())
     assert (wide.width, wide.height) == (WIDEST, 50)
     assert len(wide.source) < (tmp_path / "wide.png").stat().st_size / 2
 
 
 def test_a_tiny_picture_stays_as_it_is(tmp_path):
     Image.fromarray(np.zeros((1, 1, 3), np.uint8)).save(tmp_path / "dot.png", optimize=True)
-    dot = embed(tmp_path / "dot.png")
+    dot = embed((tmp_path / "dot.png").read_bytes())
     assert (dot.width, dot.height) == (1, 1)
-    (tmp_path / "none.png").write_bytes(b"no picture")
-    assert embed(tmp_path / "none.png") is None
+    assert embed(b"no picture") is None
