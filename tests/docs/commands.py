@@ -1,15 +1,12 @@
 """Commands of the documentation against the definitions of the programs that they call."""
 
-import argparse
 import re
 import shlex
-import sys
 import tomllib
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
-import pytest
 import typer
 from dvc.cli.parser import get_main_parser
 from ruamel.yaml import YAML
@@ -17,6 +14,7 @@ from ruamel.yaml import YAML
 from fsslib.experiments import NAMES
 from fsslib.presets import PRESETS
 from stages.cli import STEPS
+from tests.docs.parsers import WrongCommand, parse, parser_of
 from tests.project import ROOT
 
 OTHERS = {"git", "md5sum", "source", "pre-commit", "for", "done"}
@@ -24,10 +22,6 @@ OTHERS = {"git", "md5sum", "source", "pre-commit", "for", "done"}
 CHOICES = {"sweep": NAMES, "table": NAMES, "preset": tuple(PRESETS)}
 """Steps whose first argument is one of a few names, which they check when they run."""
 PLACEHOLDER = re.compile(r"[A-Z_]+$")
-
-
-class WrongCommand(Exception):
-    """What is wrong with a command."""
 
 
 def split(code: str) -> list[list[str]]:
@@ -104,36 +98,13 @@ def check_step(name: str, rest: list[str], whole: bool) -> None:
             raise WrongCommand(f"fss {name}: {type(error).__name__} {message}") from error
 
 
-class _Parsed(BaseException):
-    def __init__(self, parser: argparse.ArgumentParser) -> None:
-        self.parser = parser
-
-
-def _give_up(parser: argparse.ArgumentParser, *_: object) -> None:
-    raise _Parsed(parser)
-
-
-@cache
-def parser_of(benchmark: str) -> argparse.ArgumentParser | None:
-    """A benchmark's parser: `main` is run as far as to the parsing."""
-    module = import_module(f"benchmarks.{benchmark}")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(argparse.ArgumentParser, "parse_args", _give_up)
-        patch.setattr(sys, "argv", [benchmark])
-        try:
-            module.main()
-        except _Parsed as parsed:
-            return parsed.parser
-    raise AssertionError(f"benchmarks.{benchmark}.main parses no arguments")
-
-
 def check_benchmark(name: str, rest: list[str], whole: bool) -> None:
-    _argparse(parser_of(name), rest, f"benchmarks.{name}", whole)
+    parse(parser_of(name), rest, f"benchmarks.{name}", whole)
 
 
 def check_dvc(rest: list[str], whole: bool) -> None:
     """DVC's own parser; params and stages must be the project's."""
-    given = _argparse(get_main_parser(), rest, "dvc", whole)
+    given = parse(get_main_parser(), rest, "dvc", whole)
     for setting in getattr(given, "set_param", None) or []:
         key = setting.split("=")[0].lstrip("+~")
         if not _has(params(), key.split(".")):
@@ -143,24 +114,6 @@ def check_dvc(rest: list[str], whole: bool) -> None:
             name, _, fold = target.partition("@")
             if name not in pipeline() or bool(fold) != ("matrix" in pipeline()[name]):
                 raise WrongCommand(f"dvc {rest[0]} {target}: dvc.yaml has no such stage")
-
-
-def _argparse(
-    parser: argparse.ArgumentParser, rest: list[str], name: str, whole: bool
-) -> argparse.Namespace:
-    def error(message: str) -> None:
-        if whole or not re.search("required|expected", message):
-            raise WrongCommand(f"{name}: {message}")
-        raise _Parsed(parser)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(argparse.ArgumentParser, "error", lambda _, message: error(message))
-        patch.setattr(argparse.ArgumentParser, "exit", lambda *_: error("exit"))
-        patch.setattr(type(parser), "error", lambda _, message, *__: error(message))
-        try:
-            return parser.parse_args(rest)
-        except _Parsed:
-            return argparse.Namespace()
 
 
 def check_make(rest: list[str], whole: bool) -> None:

@@ -9,8 +9,9 @@ from ruamel.yaml import YAML
 
 from fsslib.encoder import Encoder
 from fsslib.weights import load_weights
-from tests.docs.commands import WrongCommand, check, params, split
+from tests.docs.commands import check, params, split
 from tests.docs.markdown import PAGES, blocks, name_of, prose_code
+from tests.docs.parsers import WrongCommand
 from tests.helpers import save_trained
 from tests.scenes import scene
 
