@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint types unit deps clean
+.PHONY: help setup repro test lint types unit docs deps clean
 
 help:  ## Say what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,14 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
+
+docs: $(VENV)/.docs  ## Build the documentation site into site/
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+	@echo "open site/index.html"
+
+$(VENV)/.docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -e '.[docs]'
+	touch $@
 
 deps: $(STAMP)  ## Bring dvc.yaml in step with imports and params models
 	python -m stages.closure --write

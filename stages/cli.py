@@ -27,6 +27,7 @@ STEPS = (
     "preset",
     "sweep",
     "table",
+    "report",
     "predict",
     "calibrate",
     "export",

@@ -34,6 +34,11 @@ def trained(fold: int) -> Path:
     return DATA / "train" / str(fold)
 
 
+def curves(fold: int) -> Path:
+    """Folder of the curves of training, one TSV file each."""
+    return trained(fold) / "live" / "plots" / "metrics"
+
+
 def model(fold: int) -> Path:
     """The trained model."""
     return trained(fold) / "model.safetensors"

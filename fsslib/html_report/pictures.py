@@ -1,0 +1,42 @@
+"""Pictures inside a page: smaller where that is possible, as data URIs."""
+
+import base64
+import io
+from dataclasses import dataclass
+
+from PIL import Image, features
+
+WIDEST = 1600
+"""px: wider sheets are scaled down; a page shows less than that."""
+QUALITY = 82
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A picture as a data URI, and its size in px."""
+
+    source: str
+    width: int
+    height: int
+
+
+def embed(content: bytes) -> Embedded | None:
+    """A picture as WebP, or as it is where that is smaller; None if it is no picture.
+
+    Photographs in PNG take six times the bytes, and a report holds four sheets of them a fold.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as opened:
+            kind, picture = (opened.format or "").lower(), opened.convert("RGB")
+    except OSError:
+        return None
+    if picture.width > WIDEST:
+        height = max(1, round(picture.height * WIDEST / picture.width))
+        picture = picture.resize((WIDEST, height), Image.Resampling.LANCZOS)
+    if features.check("webp"):
+        buffer = io.BytesIO()
+        picture.save(buffer, "WEBP", quality=QUALITY)
+        if buffer.tell() < len(content):
+            kind, content = "webp", buffer.getvalue()
+    text = base64.b64encode(content).decode()
+    return Embedded(f"data:image/{kind};base64,{text}", picture.width, picture.height)
