@@ -29,6 +29,7 @@ STEPS = (
     "table",
     "predict",
     "calibrate",
+    "demo",
     "export",
 )
 """Modules of `stages`, each with an `app`."""
