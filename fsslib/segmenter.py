@@ -1,6 +1,7 @@
 """Finding new classes in photographs, in a few lines of Python: load, learn, predict."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,12 @@ class Segmenter:
             precision=precision,
             max_side=max_side,
         )
+
+    def fresh(self) -> "Segmenter":
+        """Another segmenter that shares this one's encoder and has learned nothing."""
+        other = copy(self)
+        other._learned, other._prototypes = {}, None
+        return other
 
     @property
     def names(self) -> tuple[str, ...]:

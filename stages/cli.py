@@ -30,6 +30,7 @@ STEPS = (
     "report",
     "predict",
     "calibrate",
+    "demo",
     "export",
 )
 """Modules of `stages`, each with an `app`."""

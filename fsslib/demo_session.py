@@ -1,0 +1,112 @@
+"""What a page to try the method does with what its user gives: learn, find, explain."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from fsslib.data.images import UInt8, read_image
+from fsslib.data.own_masks import is_colored, read_any_mask
+from fsslib.errors import FsslibError
+from fsslib.prediction_files import overlay_jpeg
+from fsslib.segmenter import Segmenter
+
+MOST_QUERIES = 50
+"""Photographs of one search."""
+
+
+def painted(layers: Sequence[UInt8]) -> UInt8:
+    """The mask that was painted: (H, W) uint8, 1 wherever any layer is not transparent.
+
+    Args:
+        layers: (H, W, 4) uint8 each.
+
+    Raises:
+        FsslibError: nothing is painted.
+    """
+    marked = [layer[..., 3] > 0 for layer in layers]
+    if not marked or not np.any(marked):
+        raise FsslibError("no mask: paint over the object with the brush, or upload a mask")
+    mask: UInt8 = np.any(marked, axis=0).astype(np.uint8)
+    return mask
+
+
+def uploaded(path: Path, photograph: UInt8) -> npt.NDArray[np.generic]:
+    """The mask in a file, (H, W) integers, checked against the photograph, (H, W, 3).
+
+    Raises:
+        FsslibError: it cannot be read, or is of another size.
+    """
+    mask = read_any_mask(path, by_color=is_colored(path))
+    if mask.shape != photograph.shape[:2]:
+        raise FsslibError(
+            f"the mask is {mask.shape[1]}x{mask.shape[0]} px, the photograph "
+            f"{photograph.shape[1]}x{photograph.shape[0]} px: give a mask of its size"
+        )
+    return mask
+
+
+def learn(
+    segmenter: Segmenter,
+    name: str,
+    photograph: UInt8 | None,
+    layers: Sequence[UInt8],
+    mask: Path | None,
+) -> str:
+    """Learn a class from a photograph and its uploaded or painted mask; what to tell the user.
+
+    Raises:
+        FsslibError: no photograph, no name, no mask, or one that does not fit.
+    """
+    if photograph is None:
+        raise FsslibError("no photograph: drop one that shows the object")
+    inside: npt.NDArray[np.generic]
+    inside = uploaded(mask, photograph) if mask is not None else painted(layers)
+    known = name.strip() in segmenter.names
+    segmenter.learn(name.strip(), photograph, inside)
+    share = np.count_nonzero(inside) / inside.size
+    more = "one photograph more of" if known else "learned"
+    return f"{more} **{name.strip()}** ({share:.0%} of the photograph). {known_classes(segmenter)}"
+
+
+def known_classes(segmenter: Segmenter) -> str:
+    """The learned classes in a sentence."""
+    if not segmenter.names:
+        return "Nothing is learned yet."
+    return f"Known: {', '.join(segmenter.names)}."
+
+
+def find(
+    segmenter: Segmenter, queries: Sequence[Path], threshold: float | None
+) -> tuple[list[tuple[Image.Image, str]], list[str]]:
+    """Overlays with captions of photographs, and a line for each that could not be read.
+
+    Raises:
+        FsslibError: no or too many photographs, or nothing learned.
+    """
+    if not queries:
+        raise FsslibError("no photograph to search: drop one or several")
+    if len(queries) > MOST_QUERIES:
+        raise FsslibError(
+            f"{len(queries)} photographs, {MOST_QUERIES} at most: use 'fss predict' for a folder"
+        )
+    segmenter.prototypes()
+    pictures: list[tuple[Image.Image, str]] = []
+    failed: list[str] = []
+    for path in queries:
+        try:
+            image = read_image(path)
+        except FsslibError as error:
+            failed.append(str(error).replace(str(path), path.name))
+            continue
+        found = segmenter.predict(image, threshold)
+        told = (
+            f"{name} {score:.0%}" if there else f"{name} absent"
+            for name, score, there in zip(found.names, found.scores, found.present, strict=True)
+        )
+        overlay = Image.open(io.BytesIO(overlay_jpeg(image, found)))
+        pictures.append((overlay, f"{path.name}: {', '.join(told)}"))
+    return pictures, failed

@@ -1,0 +1,50 @@
+"""`demo`: a page on this machine to try it: paint a mask, drop photographs, see what is found."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from fsslib.encoding import one_thread_each
+from fsslib.errors import FsslibError
+from fsslib.segmenter import Segmenter
+from stages.common import command, make_app, say
+from stages.models import Background, Device, IndexFolder, ModelOption, default_model
+
+HOST = "127.0.0.1"
+"""The page is for this machine alone: whoever reaches it can make it compute."""
+
+
+@command
+def main(
+    model: ModelOption = None,
+    index: IndexFolder = None,
+    background: Background = True,
+    device: Device = "auto",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the page.")] = 7860,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open the page in the browser.")
+    ] = False,
+) -> None:
+    """Serve a page on 127.0.0.1 where a class is learned from one painted photograph.
+
+    Needs the extra `demo` (gradio), no network. Photographs stay on this machine; Ctrl-C ends it.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    try:
+        import gradio  # noqa: F401 - takes seconds, and may be missing
+    except ImportError:
+        raise FsslibError("the page needs gradio: pip install 'fsslib[demo]'") from None
+    from stages.demo_page import build_page, serve
+
+    one_thread_each()
+    chosen = model or default_model()
+    segmenter = Segmenter.load(chosen, index=index, background=background, device=device)
+    say(f"http://{HOST}:{port} shows the page with {chosen}; Ctrl-C ends it")
+    serve(build_page(segmenter), HOST, port, open_browser)
+
+
+app = make_app(main)
+
+if __name__ == "__main__":
+    app()
