@@ -51,13 +51,19 @@ class FoldPrototypes:
 
 
 def collect_prototypes(folder: Path) -> PrototypeTable:
-    """Gather the sums of all shards in a feature store into one table by image and class."""
+    """Gather the sums of all shards in a feature store into one table by image and class.
+
+    Raises:
+        FsslibError: no features, or none with a prototype.
+    """
     ids, classes, sums, counts = [], [], [], []
     for owner, class_id, row_sum, row_count in prototype_rows(folder):
         ids += owner
         classes.append(class_id)
         sums.append(row_sum)
         counts.append(row_count)
+    if not ids:
+        raise FsslibError(f"{folder} holds no prototype, every mask is ignored: check the masks")
     image_id, class_id = np.array(ids), np.concatenate(classes)
     order = np.lexsort((class_id, image_id))
     return PrototypeTable(

@@ -91,8 +91,8 @@ class StepBatches(Dataset[Batch]):
         self._pair_slots = ranks.part(plan.pairs, "training.pairs")
         if pseudo is not None:
             self._pool_slots = ranks.part(plan.pool_images, "training.pool_images")
-        self._images = {r.id: manifest.image_path(r) for r in manifest.train}
-        self._masks = {r.id: manifest.mask_path(r) for r in manifest.train}
+        self._images = {r.id: (manifest.image_path(r), r.size) for r in manifest.train}
+        self._masks = {r.id: (manifest.mask_path(r), r.size) for r in manifest.train}
         self.by_class = images_by_class(
             manifest, fold, plan.min_pixels, plan.shot + 1, plan.long_side
         )
@@ -148,8 +148,8 @@ class StepBatches(Dataset[Batch]):
         return images, masks
 
     def _read(self, image_id: str) -> tuple[Tensor, Tensor]:
-        image = torch.from_numpy(read_image(self._images[image_id]).copy()).permute(2, 0, 1)
-        return image, torch.from_numpy(read_mask(self._masks[image_id]).copy())
+        image = torch.from_numpy(read_image(*self._images[image_id]).copy()).permute(2, 0, 1)
+        return image, torch.from_numpy(read_mask(*self._masks[image_id]).copy())
 
     def _pool_image(self, step: int, slot: int) -> tuple[Tensor, Tensor]:
         """Pool images in an order shuffled anew for each pass over the pool."""

@@ -33,6 +33,11 @@ class ImageRecord:
     width: int
     pixels: Mapping[int, int]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in px."""
+        return self.height, self.width
+
     def has_any(self, class_ids: Iterable[int], at_least: int = 1) -> bool:
         """Whether one of the classes covers `at_least` pixels."""
         return any(self.pixels.get(c, 0) >= at_least for c in class_ids)
