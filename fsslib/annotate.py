@@ -42,7 +42,15 @@ def pseudo_mask(feature: Tensor, prototypes: Tensor, size: tuple[int, int]) -> U
 
     Returns:
         (H, W) uint8 in 0 to K. Cosines are upsampled (bilinear, align_corners), then compared.
+
+    Raises:
+        FsslibError: features and prototypes are of different encoders.
     """
+    if len(feature) != prototypes.shape[1]:
+        raise FsslibError(
+            f"features have {len(feature)} channels, the sub-clusters {prototypes.shape[1]}: "
+            "run the stages from 'extract' again"
+        )
     unit = normalize(feature.flatten(1), dim=0)
     cosine = normalize(prototypes, dim=1) @ unit
     scores = upsample(cosine.view(-1, *feature.shape[1:]), size)

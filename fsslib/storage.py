@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,13 +50,21 @@ def write_json(path: Path, content: Any) -> None:  # noqa: ANN401 - any JSON val
     write_bytes(path, (text + "\n").encode())
 
 
+HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+"""Escapes of UTF-16 halves: a pair is a character, one alone a string that no file can hold."""
+
+
 def read_json(path: Path, remedy: str) -> Any:  # noqa: ANN401 - any JSON value
     """Read a JSON file; a missing or broken one is an `FsslibError` that ends with `remedy`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+        if HALF_CHARACTER.search(text):  # rare, so that the check costs nothing
+            json.dumps(content, ensure_ascii=False).encode()
+        return content
     except FileNotFoundError:
         raise FsslibError(f"{path} does not exist: {remedy}") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise FsslibError(f"{path} is not readable JSON ({error}): {remedy}") from None
 
 

@@ -84,14 +84,15 @@ BAD = {
         edit_json(DESCRIPTION, lambda d: d.update(folds=[[9]])), "fold 0 names class 9"),
     "fold is no list": (
         edit_json(DESCRIPTION, lambda d: d.update(folds=5)), "dataset.json is damaged"),
-    "no folds": (edit_json(DESCRIPTION, lambda d: d.update(folds=[])), "dataset.json lists no fold"),
+    "no folds": (edit_json(DESCRIPTION, lambda d: d.update(folds=[])), "no fold is listed"),
     "class names a list": (
         edit_json(DESCRIPTION, lambda d: d.update(classes=["ant"])), "dataset.json is damaged"),
     "class id no number": (
         edit_json(DESCRIPTION, lambda d: d.update(classes={"one": "ant"})), "dataset.json is damaged"),
     "half a character": (
         put(DESCRIPTION, b'{"kind": "fsslib-dataset", "version": 1, "dataset": "folder", "folds": '
-            b'[[1]], "folds_rule": "listed", "classes": {"1": "\\ud800", "3": "b"}}'),
+            b'[[1, 2], [3, 4]], "folds_rule": "listed", "classes": {"1": "\\ud800", "2": "b", '
+            b'"3": "c", "4": "d"}}'),
         "is not readable JSON"),
 }  # fmt: skip
 ACCEPTED = {
@@ -121,7 +122,7 @@ def test_an_odd_list_is_read_as_the_plain_one(check, project, name):
     assert (project / MANIFEST).read_bytes() == before
 
 
-NAMES = ["a b", "it's", 'say "x"', "$(touch x)", "a;b&c|d", "-rf", "ünïcödé", "cat 🐱", "%s{0}", "a'b\"c"]
+NAMES = ["a b", "$(touch x)", "-rf;|&", "cat 🐱 ünïcödé", "%s{0} a'b\"c"]
 
 
 @pytest.mark.parametrize("name", NAMES)
