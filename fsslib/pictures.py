@@ -176,7 +176,10 @@ def pseudo_panel(
         base = np.where(np.isin(mask, novel), 0, mask).astype(np.uint8)
         rows.append(
             [
-                ("photograph", Image.fromarray(read_image(manifest.image_path(record), record.size))),
+                (
+                    "photograph",
+                    Image.fromarray(read_image(manifest.image_path(record), record.size)),
+                ),
                 ("base classes", colour_mask(base)),
                 (f"hidden: {hidden}" if hidden else "hidden: none", colour_mask(mask)),
                 ("pseudo-mask", colour_mask(read_pseudo(record.id))),

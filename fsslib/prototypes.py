@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fsslib.data.folds import BACKGROUND
 from fsslib.errors import FsslibError
 from fsslib.feature_files import prototype_rows
-from fsslib.storage import create_hdf5, read_hdf5
+from fsslib.storage import create_hdf5, read_array, read_hdf5, read_ids
 
 KIND, VERSION = "prototypes", 1
 REMEDY = "run the stage 'collect' again"
@@ -114,9 +114,9 @@ def save_prototypes(table: PrototypeTable, path: Path) -> None:
 def load_prototypes(path: Path) -> PrototypeTable:
     """Read the table that `save_prototypes` wrote."""
     with read_hdf5(path, KIND, VERSION, REMEDY) as file:
-        return PrototypeTable(
-            np.char.decode(file["image_id"][:]),
-            file["class_id"][:],
-            file["sum"][:],
-            file["count"][:],
-        )
+        sums = read_array(file, "sum", "float32", None, None)
+        counts = read_array(file, "count", "float32", len(sums))
+        if not counts.size or counts.min() <= 0:
+            raise ValueError("a row of no pixel")
+        ids = np.array(read_ids(file, len(sums)))
+        return PrototypeTable(ids, read_array(file, "class_id", "int64", len(sums)), sums, counts)

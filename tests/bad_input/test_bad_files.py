@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from fsslib.encoder import Encoder
-from fsslib.storage import create_hdf5, read_text
+from fsslib.storage import create_hdf5, json_digest, read_text
 from fsslib.tensor_files import save_tensors
 from tests.bad_input.world import (
     CLUSTERS,
@@ -30,6 +30,7 @@ from tests.bad_input.world import (
     gone,
     link,
     put,
+    rewrite,
     set_params,
     swap,
 )
@@ -68,7 +69,7 @@ def remedy(name: str) -> str:
 def test_a_file_truncated_at_any_tenth_is_refused(check, project, name):
     whole = (project / name).read_bytes()
     for share in TENTHS:
-        (project / name).write_bytes(whole)
+        rewrite(project / name, whole)
         check(Case(f"{share}", READERS[name], cut(name, share), remedy(name)))
 
 
@@ -86,7 +87,7 @@ def test_a_file_in_the_place_of_another_is_refused(check, project, name):
     for other in READERS:
         # Of another container each tells at its first bytes, of its own container by its kind.
         if other != name and other.split(".")[-1] == name.split(".")[-1]:
-            (project / name).write_bytes(whole)
+            rewrite(project / name, whole)
             check(Case(other, READERS[name], swap(name, other), remedy(name)))
     check(Case("a zip", READERS[name], swap(name, MODEL if name == PSEUDO else PSEUDO), ""))
 
@@ -98,8 +99,12 @@ def hdf5(name, kind=None, version=None, complete=True, **changes):
         with h5py.File(project / name) as file:
             found, number = read_text(file, "kind"), int(file.attrs["version"])
             arrays = {key: data[:] for key, data in file.items()}
-            marks = {k: v for k, v in file.attrs.items() if k not in ("kind", "version", "complete")}
-        with create_hdf5(project / name, kind or found, number if version is None else version) as out:
+            marks = {
+                k: v for k, v in file.attrs.items() if k not in ("kind", "version", "complete")
+            }
+        with create_hdf5(
+            project / name, kind or found, number if version is None else version
+        ) as out:
             for key, value in marks.items():
                 out._file.attrs[key] = value
             for key, array in arrays.items():
@@ -171,10 +176,10 @@ ARRAYS = {
         "sum": [absent, as_text, deeper, shorter, undefined],
         "count": [absent, shorter, deeper, undefined, lambda a: a * 0],
     },
-    CLUSTERS: {"prototypes": [absent, narrower, as_text, deeper, undefined, empty, as_floats]},
+    CLUSTERS: {"prototypes": [absent, as_text, deeper, undefined, empty, as_floats]},
     INDEX: {
         "image_id": [absent, shorter, not_text],
-        "image": [absent, as_text, deeper, shorter, narrower, undefined],
+        "image": [absent, as_text, deeper, shorter, narrower],
         "region": [absent, as_text, deeper, shorter, narrower, undefined],
         "owner": [absent, far, negative, as_floats, deeper],
     },
@@ -202,7 +207,9 @@ DENSE = {
 }
 
 
-@pytest.mark.parametrize(("key", "number"), [(k, n) for k, c in DENSE.items() for n in range(len(c))])
+@pytest.mark.parametrize(
+    ("key", "number"), [(k, n) for k, c in DENSE.items() for n in range(len(c))]
+)
 def test_dense_features_of_another_shape_are_refused(check, key, number):
     damage = hdf5(FEATURES, **{key: DENSE[key][number]})
     check(Case(key, "annotate --fold 0", damage, "run the stage"))
@@ -227,12 +234,9 @@ def model(change_head=lambda head: None, change=lambda tensors: None):
         with safe_open(project / MODEL, "pt") as file:
             head = json.loads(file.metadata()["fsslib"])
             tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
-        head.pop("sha256", None)
         change(tensors)
-        save_tensors(project / MODEL, tensors, head)
         change_head(head)
-        if head != {}:
-            save_tensors(project / MODEL, tensors, head)
+        save_tensors(project / MODEL, tensors, head)
 
     return damage
 
@@ -272,7 +276,7 @@ def flip(name, *places):
         content = bytearray((project / name).read_bytes())
         for place in places:
             content[int(place * len(content))] ^= 4
-        (project / name).write_bytes(content)
+        rewrite(project / name, bytes(content))
 
     return damage
 
@@ -282,26 +286,37 @@ def test_a_model_with_a_flipped_bit_is_refused(check, place):
     check(Case("a flipped bit", "index --fold 0", flip(MODEL, place), "is damaged"))
 
 
+def signed(change):
+    """A change after which the hash fits again."""
+
+    def apply(content):
+        change(content)
+        content.pop("sha256")
+        content["sha256"] = json_digest(content)
+
+    return apply
+
+
 JSON = {
-    "manifest: version": (MANIFEST, lambda d: d.update(version=3), "has layout 3, expected"),
+    "manifest: version": (MANIFEST, lambda d: d.update(version=3), "has layout 3, expected 2"),
     "manifest: kind": (MANIFEST, lambda d: d.update(kind="x"), "is not a dataset manifest"),
-    "manifest: no train": (MANIFEST, lambda d: d.pop("train"), "is damaged"),
-    "manifest: train a number": (MANIFEST, lambda d: d.update(train=4), "is damaged"),
+    "manifest: no train": (MANIFEST, signed(lambda d: d.pop("train")), "is damaged"),
+    "manifest: train a number": (MANIFEST, signed(lambda d: d.update(train=4)), "is damaged"),
     "manifest: an id outside": (
-        MANIFEST, lambda d: d["train"][0].update(id="../x"), "is not a plain file name"),
-    "manifest: size": (MANIFEST, lambda d: d["train"][0].update(size=[1]), "is damaged"),
-    "manifest: pixels": (MANIFEST, lambda d: d["train"][0].update(pixels=[1]), "is damaged"),
+        MANIFEST, signed(lambda d: d["train"][0].update(id="../x")), "is not a plain file name"),
+    "manifest: size": (MANIFEST, signed(lambda d: d["train"][0].update(size=[1])), "is damaged"),
+    "manifest: pixels": (MANIFEST, signed(lambda d: d["train"][0].update(pixels=[1])), "is damaged"),
     "manifest: changed": (
         MANIFEST, lambda d: d["train"][0]["pixels"].update({"1": 7}), "was changed"),
     "episodes: version": (EPISODES, lambda d: d.update(version=1), "has layout 1, expected 2"),
     "episodes: kind": (EPISODES, lambda d: d.update(kind="x"), "is not a file of episodes"),
     "episodes: changed": (EPISODES, lambda d: d.update(fold=1), "was changed, its sha256"),
     "episodes: no hash": (EPISODES, lambda d: d.pop("sha256"), "was changed, its sha256"),
-    "metrics: empty": (FOLD_METRICS, lambda d: d.clear(), "run 'evaluate'"),
-    "metrics: no seeds": (FOLD_METRICS, lambda d: d["shot1"].pop("seeds"), "run 'evaluate'"),
-    "metrics: shot a number": (FOLD_METRICS, lambda d: d.update(shot1=4), "run 'evaluate'"),
+    "metrics: empty": (FOLD_METRICS, lambda d: d.clear(), "the stage 'evaluate'"),
+    "metrics: no seeds": (FOLD_METRICS, lambda d: d["shot1"].pop("seeds"), "the stage 'evaluate'"),
+    "metrics: shot a number": (FOLD_METRICS, lambda d: d.update(shot1=4), "the stage 'evaluate'"),
     "metrics: text for a number": (
-        FOLD_METRICS, lambda d: d["shot1"].update(miou_seeds=["x"]), "run 'evaluate'"),
+        FOLD_METRICS, lambda d: d["shot1"].update(miou_seeds=["x"]), "the stage 'evaluate'"),
 }  # fmt: skip
 
 

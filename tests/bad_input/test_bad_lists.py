@@ -102,9 +102,9 @@ ACCEPTED = {
     "spaces around": put(TRAIN_LIST, "".join(f"  {i} \n" for i in IDS).encode()),
     "sorted otherwise": put(TRAIN_LIST, "\n".join(reversed(IDS)).encode()),
     "in ImageSets/Segmentation": lambda project: [
-        all_of(put(f"photos/ImageSets/Segmentation/{p.name}", p.read_bytes()), lambda _: p.unlink())(
-            project
-        )
+        all_of(
+            put(f"photos/ImageSets/Segmentation/{p.name}", p.read_bytes()), lambda _: p.unlink()
+        )(project)
         for p in list((project / "photos/ImageSets").glob("*.txt"))
     ],
 }

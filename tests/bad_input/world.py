@@ -120,9 +120,15 @@ def nothing(project: Path) -> None:
     """The project as it is."""
 
 
+def rewrite(path: Path, content: bytes) -> None:
+    """Write a new file in a file's place; the old one may be shared by a link."""
+    path.unlink(missing_ok=True)
+    write(path, content)
+
+
 def put(name: str, content: bytes) -> Damage:
     """Write a file."""
-    return lambda project: write(project / name, content)
+    return lambda project: rewrite(project / name, content)
 
 
 def gone(name: str) -> Damage:
@@ -140,14 +146,14 @@ def cut(name: str, share: float) -> Damage:
 
     def damage(project: Path) -> None:
         content = (project / name).read_bytes()
-        (project / name).write_bytes(content[: int(len(content) * share)])
+        rewrite(project / name, content[: int(len(content) * share)])
 
     return damage
 
 
 def swap(name: str, other: str) -> Damage:
     """Put another file of the project in a file's place."""
-    return lambda project: shutil.copy(project / other, project / name)
+    return lambda project: rewrite(project / name, (project / other).read_bytes())
 
 
 def link(name: str, target: str) -> Damage:
