@@ -45,7 +45,7 @@ def _digest(tensors: Mapping[str, Tensor], head: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(json_digest({**head, "sha256": None}).encode())
     for name, value in sorted(tensors.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -1,5 +1,7 @@
 """The commands around the pipeline with bad arguments and bad files."""
 
+# ruff: noqa: E501 - a case a line
+
 import pytest
 from typer.testing import CliRunner
 

@@ -1,5 +1,7 @@
 """Files of our own that are damaged, foreign, older or swapped: refused by the stage that reads."""
 
+# ruff: noqa: E501 - a case a line
+
 import json
 import pickle
 

@@ -1,5 +1,7 @@
 """Folders that cannot be written, are full, or vanish while a stage runs."""
 
+
+
 import os
 import resource
 import shutil
@@ -39,7 +41,7 @@ def nobody():
 @pytest.fixture
 def readable(project):
     """The project, where anybody may read it; its parents are closed to others."""
-    moved = shutil.move(project, "/tmp/fsslib-read-only")  # noqa: S108
+    moved = shutil.move(project, "/tmp/fsslib-read-only")
     os.chdir(moved)
     for path, folders, files in os.walk(moved):
         os.chmod(path, 0o555)  # noqa: PTH101

@@ -1,5 +1,7 @@
 """params.yaml through the commands that read it: one line that names the key."""
 
+# ruff: noqa: E501 - a case a line
+
 import pytest
 
 from tests.bad_input.world import Case, after, all_of, gone, param_line, put, set_params
