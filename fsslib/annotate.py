@@ -91,7 +91,10 @@ class PseudoMasks:
             raise FsslibError(f"{folder} holds no pseudo-masks: {REMEDY}")
         self._where = {}
         for number, path in enumerate(self._files):
-            for name in self._open(path).namelist():
+            names = self._open(path).namelist()
+            if not names:  # zeros in the end of a zip look like an empty one
+                raise _damaged(path, ValueError("it lists no mask"))
+            for name in names:
                 self._where[name.removesuffix(".png")] = number
         # By process: a forked worker shares an inherited handle's position with its siblings.
         self._archives: dict[tuple[int, int], zipfile.ZipFile] = {}

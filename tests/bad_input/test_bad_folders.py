@@ -1,7 +1,5 @@
 """Folders that cannot be written, are full, or vanish while a stage runs."""
 
-
-
 import os
 import resource
 import shutil
