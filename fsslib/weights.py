@@ -1,6 +1,6 @@
 """Initial weights of the encoder: from torchvision, a file, or random; whole or refused."""
 
-import pickle
+import pickle  # nosec B403
 import struct
 import warnings
 from pathlib import Path
@@ -16,6 +16,7 @@ from fsslib.errors import FsslibError
 
 REMEDY = "set 'weights' to a .pth or .safetensors file of this backbone"
 
+# Of pickle only the name of an error is used (bandit's B403); torch reads with weights_only.
 _UNREADABLE = (
     pickle.UnpicklingError, SafetensorError, struct.error, OSError, EOFError, RuntimeError,
     ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError,
