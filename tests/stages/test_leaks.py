@@ -30,6 +30,8 @@ from tests.bad_input.world import (
 )
 from tests.data.fakes import png_bytes
 
+pytestmark = pytest.mark.slow
+
 NOVEL = (1, 2)
 STEPS = ("prepare", "extract", "collect", "cluster", "annotate", "train", "index", "episodes")
 LEARNED = (PSEUDO, MODEL, INDEX, "results/folds/0/clusters.png")
