@@ -92,8 +92,8 @@ class PseudoMasks:
         self._where = {}
         for number, path in enumerate(self._files):
             names = self._open(path).namelist()
-            if not names:  # zeros in the end of a zip look like an empty one
-                raise _damaged(path, ValueError("it lists no mask"))
+            if not names or len(names) % (1 << 16) != _entries(path) % (1 << 16):
+                raise _damaged(path, ValueError("its list of masks is not whole"))
             for name in names:
                 self._where[name.removesuffix(".png")] = number
         # By process: a forked worker shares an inherited handle's position with its siblings.
@@ -131,6 +131,16 @@ class PseudoMasks:
             return zipfile.ZipFile(path)
         except _DAMAGED as error:
             raise _damaged(path, error) from None
+
+
+def _entries(path: Path) -> int:
+    """Number of entries that the end of a zip tells.
+
+    Its directory has no checksum, and a wrong length in one entry hides the next.
+    """
+    with path.open("rb") as stream:
+        stream.seek(-22, os.SEEK_END)
+        return int.from_bytes(stream.read()[10:12], "little")
 
 
 def _damaged(path: Path, error: Exception) -> FsslibError:
