@@ -42,7 +42,15 @@ def pseudo_mask(feature: Tensor, prototypes: Tensor, size: tuple[int, int]) -> U
 
     Returns:
         (H, W) uint8 in 0 to K. Cosines are upsampled (bilinear, align_corners), then compared.
+
+    Raises:
+        FsslibError: features and prototypes are of different encoders.
     """
+    if len(feature) != prototypes.shape[1]:
+        raise FsslibError(
+            f"features have {len(feature)} channels, the sub-clusters {prototypes.shape[1]}: "
+            "run the stages from 'extract' again"
+        )
     unit = normalize(feature.flatten(1), dim=0)
     cosine = normalize(prototypes, dim=1) @ unit
     scores = upsample(cosine.view(-1, *feature.shape[1:]), size)
@@ -83,7 +91,10 @@ class PseudoMasks:
             raise FsslibError(f"{folder} holds no pseudo-masks: {REMEDY}")
         self._where = {}
         for number, path in enumerate(self._files):
-            for name in self._open(path).namelist():
+            names = self._open(path).namelist()
+            if not names or len(names) % (1 << 16) != _entries(path) % (1 << 16):
+                raise _damaged(path, ValueError("its list of masks is not whole"))
+            for name in names:
                 self._where[name.removesuffix(".png")] = number
         # By process: a forked worker shares an inherited handle's position with its siblings.
         self._archives: dict[tuple[int, int], zipfile.ZipFile] = {}
@@ -120,6 +131,16 @@ class PseudoMasks:
             return zipfile.ZipFile(path)
         except _DAMAGED as error:
             raise _damaged(path, error) from None
+
+
+def _entries(path: Path) -> int:
+    """Number of entries that the end of a zip tells.
+
+    Its directory has no checksum, and a wrong length in one entry hides the next.
+    """
+    with path.open("rb") as stream:
+        stream.seek(-22, os.SEEK_END)
+        return int.from_bytes(stream.read()[10:12], "little")
 
 
 def _damaged(path: Path, error: Exception) -> FsslibError:

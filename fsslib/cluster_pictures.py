@@ -173,7 +173,8 @@ def _region(
     remedy = "run the stages 'prepare', 'extract' and 'collect' again"
     if record is None:
         raise FsslibError(f"collected image {image_id} is not in the manifest: {remedy}")
-    image, mask = read_image(manifest.image_path(record)), read_mask(manifest.mask_path(record))
+    image = read_image(manifest.image_path(record), record.size)
+    mask = read_mask(manifest.mask_path(record), record.size)
     inside = mask == class_id
     if image.shape[:2] != mask.shape or not inside.any():
         name = manifest.classes[class_id]

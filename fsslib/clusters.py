@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from fsslib.errors import FsslibError
 from fsslib.prototypes import FoldPrototypes
-from fsslib.storage import create_hdf5, read_hdf5
+from fsslib.storage import create_hdf5, read_array, read_hdf5
 
 KIND, VERSION = "clusters", 1
 REMEDY = "run the stage 'cluster' again"
@@ -118,9 +118,12 @@ def save_clusters(clusters: Clusters, prototypes: FoldPrototypes, path: Path) ->
 def load_clusters(path: Path) -> Clusters:
     """Read what `save_clusters` wrote."""
     with read_hdf5(path, KIND, VERSION, REMEDY) as file:
+        prototypes = read_array(file, "prototypes", "float32", None, None)
+        if len(prototypes) < 2:
+            raise ValueError("prototypes hold no sub-cluster")
         return Clusters(
-            file["prototypes"][:],
-            file["assignment"][:],
+            prototypes,
+            read_array(file, "assignment", "int64", None),
             float(file.attrs["inertia"]),
             float(file.attrs["silhouette"]),
         )

@@ -30,8 +30,10 @@ def choose_device(name: str, local: int = 0) -> torch.device:
         local: which GPU; processes on one machine take one each (`Ranks.local`).
 
     Raises:
-        FsslibError: `cuda` without a GPU, or more processes than GPUs.
+        FsslibError: another name, `cuda` without a GPU, or more processes than GPUs.
     """
+    if name not in ("auto", "cpu", "cuda"):
+        raise FsslibError(f"device {name!r} is unknown: use auto, cpu or cuda")
     count = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
     if name == "cuda" and not count:
         raise FsslibError("runtime.device: cuda, but no CUDA device is there: use auto or cpu")

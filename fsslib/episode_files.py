@@ -1,6 +1,5 @@
 """Frozen episodes on disk: readable JSON with a hash, checked against the dataset on reading."""
 
-import hashlib
 import json
 from itertools import groupby
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 from fsslib.data.manifest import ImageRecord, Manifest
 from fsslib.episodes import PROTOCOLS, Episode, EpisodeSet
 from fsslib.errors import FsslibError
-from fsslib.storage import read_json, write_bytes
+from fsslib.storage import json_digest, read_json, write_bytes
 
 KIND, VERSION = "fsslib-episodes", 2
 REMEDY = "run the stage 'episodes' again, or give the file as it was written"
@@ -42,14 +41,9 @@ def _row(episode: Episode) -> list[Any]:
     return [episode.query, list(episode.class_ids), [list(ids) for ids in episode.supports]]
 
 
-def _digest(content: dict[str, Any]) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
 def episodes_hash(episodes: EpisodeSet) -> str:
     """Hash of the content, hex sha256; equal for equal episodes whatever wrote them."""
-    return _digest(_to_json(episodes))
+    return json_digest(_to_json(episodes))
 
 
 def save_episodes(episodes: EpisodeSet, path: Path) -> None:
@@ -79,7 +73,7 @@ def load_episodes(path: Path) -> EpisodeSet:
     if raw.get("version") != VERSION:
         raise FsslibError(f"{path} has layout {raw.get('version')}, expected {VERSION}: {REMEDY}")
     digest = raw.pop("sha256", None)
-    if digest != _digest(raw):
+    if digest != json_digest(raw):
         raise FsslibError(f"{path} was changed, its sha256 does not fit its content: {REMEDY}")
     try:
         return _from_json(raw)

@@ -63,10 +63,16 @@ class Evaluation:
 def manifest_readers(manifest: Manifest) -> tuple[Reader, Reader]:
     """Readers of photographs and masks of the val split, by image id."""
     records = {record.id: record for record in manifest.val}
-    return (
-        lambda image_id: images.read_image(manifest.image_path(records[image_id])),
-        lambda image_id: images.read_mask(manifest.mask_path(records[image_id])),
-    )
+
+    def read_image(image_id: str) -> UInt8:
+        record = records[image_id]
+        return images.read_image(manifest.image_path(record), record.size)
+
+    def read_mask(image_id: str) -> UInt8:
+        record = records[image_id]
+        return images.read_mask(manifest.mask_path(record), record.size)
+
+    return read_image, read_mask
 
 
 def evaluate(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fsslib.errors import FsslibError
 from fsslib.shards import shard_files
-from fsslib.storage import read_hdf5
+from fsslib.storage import read_array, read_hdf5, read_ids
 
 KIND, VERSION = "features", 1
 REMEDY = "run the stage 'extract' again"
@@ -29,7 +29,12 @@ def prototype_rows(folder: Path) -> Iterator[tuple[list[str], IntRows, FloatRows
     """Yield per shard: image id, class id, sum (n, C) and count (n,) of every row."""
     for path in feature_files(folder):
         with read_hdf5(path, KIND, VERSION, REMEDY) as file:
-            ids = [raw.decode() for raw in file["image_id"][:]]
-            owners = [ids[i] for i in file["row_image"][:]]
-            rows = owners, file["row_class"][:], file["row_sum"][:], file["row_count"][:]
-        yield rows
+            images, channels = file["embedding"].shape
+            ids = read_ids(file, images)
+            sums = read_array(file, "row_sum", "float32", None, channels)
+            counts = read_array(file, "row_count", "float32", len(sums))
+            classes = read_array(file, "row_class", "int64", len(sums))
+            owner = read_array(file, "row_image", "int64", len(sums))
+            if len(sums) and not (owner.min() >= 0 and owner.max() < images and counts.min() > 0):
+                raise ValueError("rows of no image or no pixel")
+        yield [ids[i] for i in owner], classes, sums, counts

@@ -24,8 +24,11 @@ from fsslib.pooling import image_embedding, masked_sums
 from fsslib.storage import (
     create_hdf5,
     open_hdf5,
+    read_array,
     read_hdf5,
+    read_ids,
     read_text,
+    require_form,
     telling_damage,
 )
 
@@ -169,8 +172,8 @@ class FeatureStore:
         for number, path in enumerate(self.files):
             with read_hdf5(path, KIND, VERSION, REMEDY) as file:
                 self.dense = read_text(file, "dense") != "none"
-                for row, raw in enumerate(file["image_id"][:]):
-                    self._where[raw.decode()] = (number, row)
+                for row, image_id in enumerate(_checked_ids(file, self.dense)):
+                    self._where[image_id] = (number, row)
 
     def __contains__(self, image_id: str) -> bool:
         return image_id in self._where
@@ -205,6 +208,26 @@ class FeatureStore:
                 opened[1].close()
 
 
+def _checked_ids(file: h5py.File, dense: bool) -> list[str]:
+    """Image ids of a shard whose columns fit each other.
+
+    Raises:
+        ValueError: they do not.
+    """
+    images, channels = file["embedding"].shape
+    ids = read_ids(file, images)
+    size, grid = (read_array(file, name, "int32", images, 2) for name in ("size", "grid"))
+    start = read_array(file, "start", "int64", images)
+    ends = np.cumsum(grid.astype(np.int64).prod(axis=1))
+    if (size <= 0).any() or (grid <= 0).any() or (start[1:] != ends[:-1]).any() or start[0]:
+        raise ValueError("size, grid and start contradict each other")
+    if dense:
+        kind = "int8" if read_text(file, "dense") == "int8" else "float16"
+        require_form(file["feature"], "feature", kind, int(ends[-1]), channels)
+        require_form(file["scale"], "scale", "float32", int(ends[-1]))
+    return ids
+
+
 def _read_feature(file: h5py.File, row: int) -> tuple[tuple[int, int], Tensor]:
     height, width = (int(v) for v in file["size"][row])
     h, w = (int(v) for v in file["grid"][row])
@@ -212,4 +235,6 @@ def _read_feature(file: h5py.File, row: int) -> tuple[tuple[int, int], Tensor]:
     packed = torch.from_numpy(file["feature"][start : start + h * w])
     scale = torch.from_numpy(file["scale"][start : start + h * w])
     rows = packed.float().mul_(scale.unsqueeze(1))
+    if not torch.isfinite(scale).all():
+        raise ValueError("scale has values that are not finite")
     return (height, width), rows.T.reshape(-1, h, w)

@@ -171,12 +171,15 @@ def pseudo_panel(
     hiding = [r for r in annotated if r.has_any(novel, 1000) and r.has_any(manifest.base(fold))]
     rows = []
     for record in (hiding or annotated)[:count]:
-        mask = read_mask(manifest.mask_path(record))
+        mask = read_mask(manifest.mask_path(record), record.size)
         hidden = ", ".join(manifest.classes[c] for c in novel if c in record.pixels)
         base = np.where(np.isin(mask, novel), 0, mask).astype(np.uint8)
         rows.append(
             [
-                ("photograph", Image.fromarray(read_image(manifest.image_path(record)))),
+                (
+                    "photograph",
+                    Image.fromarray(read_image(manifest.image_path(record), record.size)),
+                ),
                 ("base classes", colour_mask(base)),
                 (f"hidden: {hidden}" if hidden else "hidden: none", colour_mask(mask)),
                 ("pseudo-mask", colour_mask(read_pseudo(record.id))),

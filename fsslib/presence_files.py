@@ -3,6 +3,7 @@
 `model.safetensors` has `model.presence.json`, for people too, and `model.presence.safetensors`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,6 +113,8 @@ def find_presence(path: Path | None, encoder: str, settings: Mapping[str, Any]) 
         threshold = float(content["threshold"])
     except (KeyError, TypeError, ValueError) as error:
         raise FsslibError(f"{path} is no calibration ({error!r}): {REMEDY}") from None
+    if not all(map(math.isfinite, (presence.middle, presence.width, threshold))):
+        raise FsslibError(f"{path} has numbers that are not finite: {REMEDY}")
     if presence.width <= 0:
         raise FsslibError(f"{path} has width {presence.width}, expected above 0: {REMEDY}")
     if made_with != encoder:

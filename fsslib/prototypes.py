@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fsslib.data.folds import BACKGROUND
 from fsslib.errors import FsslibError
 from fsslib.feature_files import prototype_rows
-from fsslib.storage import create_hdf5, read_hdf5
+from fsslib.storage import create_hdf5, read_array, read_hdf5, read_ids
 
 KIND, VERSION = "prototypes", 1
 REMEDY = "run the stage 'collect' again"
@@ -51,13 +51,19 @@ class FoldPrototypes:
 
 
 def collect_prototypes(folder: Path) -> PrototypeTable:
-    """Gather the sums of all shards in a feature store into one table by image and class."""
+    """Gather the sums of all shards in a feature store into one table by image and class.
+
+    Raises:
+        FsslibError: no features, or none with a prototype.
+    """
     ids, classes, sums, counts = [], [], [], []
     for owner, class_id, row_sum, row_count in prototype_rows(folder):
         ids += owner
         classes.append(class_id)
         sums.append(row_sum)
         counts.append(row_count)
+    if not ids:
+        raise FsslibError(f"{folder} holds no prototype, every mask is ignored: check the masks")
     image_id, class_id = np.array(ids), np.concatenate(classes)
     order = np.lexsort((class_id, image_id))
     return PrototypeTable(
@@ -108,9 +114,9 @@ def save_prototypes(table: PrototypeTable, path: Path) -> None:
 def load_prototypes(path: Path) -> PrototypeTable:
     """Read the table that `save_prototypes` wrote."""
     with read_hdf5(path, KIND, VERSION, REMEDY) as file:
-        return PrototypeTable(
-            np.char.decode(file["image_id"][:]),
-            file["class_id"][:],
-            file["sum"][:],
-            file["count"][:],
-        )
+        sums = read_array(file, "sum", "float32", None, None)
+        counts = read_array(file, "count", "float32", len(sums))
+        if not counts.size or counts.min() <= 0:
+            raise ValueError("a row of no pixel")
+        ids = np.array(read_ids(file, len(sums)))
+        return PrototypeTable(ids, read_array(file, "class_id", "int64", len(sums)), sums, counts)

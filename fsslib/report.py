@@ -1,6 +1,7 @@
 """From counts to the numbers of `metrics.json`: percent, rounded, fixed order of keys, no times."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fsslib.errors import FsslibError
@@ -53,6 +54,37 @@ def shot_metrics(counts: Counts, names: Mapping[int, str]) -> dict[str, Any]:
         "fb_iou_seeds": [_round(v) for v in fb_iou],
         "not_drawn": [names[c] for i, c in enumerate(counts.class_ids) if not episodes[i]],
     }
+
+
+LISTS = ("seeds", "miou_seeds", "fb_iou_seeds", "not_drawn")
+TABLES = ("classes", "episodes")
+
+
+def require_metrics(content: Any, path: Path) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    """The metrics of a fold, read back from its file.
+
+    Raises:
+        FsslibError: another file, or one that was changed by hand.
+    """
+    shots = {k: v for k, v in content.items() if k.startswith("shot")} if _is(content, dict) else {}
+    for shot in shots.values():
+        whole = _is(shot, dict) and "miou" in shot
+        whole = whole and all(_is(shot.get(key), list) for key in LISTS)
+        whole = whole and all(_is(shot.get(key), dict) for key in TABLES)
+        if not whole or not all(_is(v, float | int | None) for v in _numbers(shot)):
+            shots = {}
+    if not shots:
+        raise FsslibError(f"{path} holds no metrics of a fold: run the stage 'evaluate' again")
+    return dict(content)
+
+
+def _is(value: object, kind: Any) -> bool:  # noqa: ANN401 - a type or a union of types
+    return isinstance(value, kind)
+
+
+def _numbers(shot: Mapping[str, Any]) -> list[object]:
+    tables = [*shot["classes"].values(), *shot["episodes"].values()]
+    return [*shot["miou_seeds"], *shot["fb_iou_seeds"], *tables]
 
 
 def common_head(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Files that are whole or absent: atomic replacement, and HDF5 with a mark that says 'complete'."""
 
+import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,13 +51,21 @@ def write_json(path: Path, content: Any) -> None:  # noqa: ANN401 - any JSON val
     write_bytes(path, (text + "\n").encode())
 
 
+HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+"""Escapes of UTF-16 halves: a pair is a character, one alone a string that no file can hold."""
+
+
 def read_json(path: Path, remedy: str) -> Any:  # noqa: ANN401 - any JSON value
     """Read a JSON file; a missing or broken one is an `FsslibError` that ends with `remedy`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+        if HALF_CHARACTER.search(text):  # rare, so that the check costs nothing
+            json.dumps(content, ensure_ascii=False).encode()
+        return content
     except FileNotFoundError:
         raise FsslibError(f"{path} does not exist: {remedy}") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise FsslibError(f"{path} is not readable JSON ({error}): {remedy}") from None
 
 
@@ -214,6 +224,46 @@ def read_text(file: h5py.File, name: str) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
+def read_array(file: h5py.File, name: str, dtype: str, *shape: int | None) -> NDArray[Any]:
+    """Read a whole dataset of a known form.
+
+    Args:
+        file: opened by `read_hdf5`, which tells what is wrong.
+        name: of the dataset.
+        dtype: name of the type; floats have to be finite. `bytes` is text of any length.
+        shape: expected lengths, None for any.
+
+    Raises:
+        ValueError: another type or shape, or a value that is not finite.
+    """
+    data = require_form(file[name], name, dtype, *shape)
+    array: NDArray[Any] = data[:]
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{name} has values that are not finite")
+    return array
+
+
+def require_form(data: h5py.Dataset, name: str, dtype: str, *shape: int | None) -> h5py.Dataset:
+    """The dataset, unread, when it has a type and shape; arguments and errors as `read_array`."""
+    found = "bytes" if data.dtype.kind == "S" else data.dtype.name
+    lengths = zip(data.shape, shape, strict=False)
+    if found != dtype or data.ndim != len(shape) or any(w not in (None, n) for n, w in lengths):
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        raise ValueError(f"{name} is {found} {tuple(data.shape)}, expected {dtype} ({wanted})")
+    return data
+
+
+def read_ids(file: h5py.File, count: int | None = None) -> list[str]:
+    """Read the dataset `image_id`; errors as `read_array`."""
+    return [raw.decode() for raw in read_array(file, "image_id", "bytes", count)]
+
+
+def json_digest(content: Any) -> str:  # noqa: ANN401 - any JSON value
+    """SHA-256 of a JSON value, whatever its order of keys and white space, hex."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
 @contextmanager
 def read_hdf5(path: Path, kind: str, version: int, remedy: str) -> Iterator[h5py.File]:
     """Open as `open_hdf5` does, and tell damage met while reading in one line too."""
@@ -223,9 +273,12 @@ def read_hdf5(path: Path, kind: str, version: int, remedy: str) -> Iterator[h5py
 
 @contextmanager
 def telling_damage(path: Path, remedy: str) -> Iterator[None]:
-    """Turn what h5py raises on a bad checksum or a missing dataset into an `FsslibError`."""
+    """Turn what reading damaged or foreign content raises into an `FsslibError`.
+
+    Such are a bad checksum, a missing dataset, and what `read_array` says of another form.
+    """
     try:
         yield
-    except (OSError, KeyError) as error:
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise FsslibError(f"{path} is damaged ({reason}): {remedy}") from None

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fsslib.errors import FsslibError
@@ -16,7 +17,7 @@ from fsslib.region_index import KIND, REMEDY, VERSION
 from fsslib.regions import RegionIndex, Regions, SearchIndex
 from fsslib.search import rechunked
 from fsslib.shards import shard_files
-from fsslib.storage import read_hdf5
+from fsslib.storage import read_array, read_hdf5, read_ids, require_form
 
 
 def load_index(folder: Path, memory_bytes: int | None = None) -> SearchIndex:
@@ -44,12 +45,29 @@ def open_index(folder: Path) -> "StoredIndex":
     files = shard_files(folder, ".h5")
     if not files:
         raise FsslibError(f"{folder} holds no region index: {REMEDY}")
-    sizes = []
+    sizes, channels = [], 0
     for path in files:
         with read_hdf5(path, KIND, VERSION, REMEDY) as file:
-            images, channels = file["image"].shape
-            sizes.append(torch.bincount(torch.from_numpy(file["owner"][:]), minlength=images))
+            images, width = file["image"].shape
+            channels = channels or width
+            require_form(file["image"], "image", "float32", images, channels)
+            require_form(file["image_id"], "image_id", "bytes", images)
+            owner = read_array(file, "owner", "int64", None)
+            require_form(file["region"], "region", "float32", len(owner), channels)
+            if len(owner) and not (owner[0] >= 0 and owner[-1] < images and _ascends(owner)):
+                raise ValueError("owner is no ascending list of images")
+            sizes.append(torch.bincount(torch.from_numpy(owner), minlength=images))
     return StoredIndex(tuple(files), tuple(map(len, sizes)), torch.cat(sizes), channels)
+
+
+def _ascends(values: NDArray[np.int64]) -> bool:
+    return bool((np.diff(values) >= 0).all())
+
+
+def _finite(regions: NDArray[np.float32]) -> NDArray[np.float32]:
+    if not np.isfinite(regions).all():
+        raise ValueError("region has values that are not finite")
+    return regions
 
 
 @dataclass(frozen=True)
@@ -106,7 +124,7 @@ class StoredIndex(SearchIndex):
             with self._read(number) as file:
                 for row in chosen[owner == number].tolist():
                     end = int(ends[row]) - before
-                    yield file["region"][end - int(self.sizes[row]) : end]
+                    yield _finite(file["region"][end - int(self.sizes[row]) : end])
 
     def in_memory(self) -> RegionIndex:
         """Read everything; the arrays are made once and filled, so the peak is their size."""
@@ -118,8 +136,8 @@ class StoredIndex(SearchIndex):
         for number, length in enumerate(self.lengths):
             with self._read(number) as file:
                 images[len(ids) : len(ids) + length] = torch.from_numpy(file["image"][:])
-                part = torch.from_numpy(file["region"][:])
-                ids += [raw.decode() for raw in file["image_id"][:]]
+                part = torch.from_numpy(_finite(file["region"][:]))
+                ids += read_ids(file, length)
             regions[filled : filled + len(part)] = part
             filled += len(part)
         return RegionIndex(tuple(ids), images, regions, owner)

@@ -1,5 +1,6 @@
 """Named tensors with a JSON header as safetensors: no pickle, shapes and names checked."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,11 +12,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fsslib.errors import FsslibError
-from fsslib.storage import atomic_path
+from fsslib.storage import atomic_path, json_digest
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
+WITHOUT_DIGEST = 1
+"""Layout of older files, which are read as they are."""
 
 
 def named_tensors(module: nn.Module, prefix: str) -> dict[str, Tensor]:
@@ -25,10 +28,25 @@ def named_tensors(module: nn.Module, prefix: str) -> dict[str, Tensor]:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], head: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON header atomically, the same bytes for the same values."""
+    """Write tensors and a JSON header atomically, the same bytes for the same values.
+
+    The header gets the layout's `version` and `sha256`, a hash of everything: safetensors itself
+    has no checksum, and a flipped bit of a weight would go unseen.
+    """
     plain = {k: v.detach().cpu().contiguous() for k, v in sorted(tensors.items())}
+    full = json.loads(json.dumps({**head, "version": VERSION}))
+    full["sha256"] = _digest(plain, full)
     with atomic_path(path) as temporary:
-        save_file(plain, temporary, metadata={"fsslib": json.dumps(head, sort_keys=True)})
+        save_file(plain, temporary, metadata={"fsslib": json.dumps(full, sort_keys=True)})
+
+
+def _digest(tensors: Mapping[str, Tensor], head: Mapping[str, Any]) -> str:
+    """SHA-256 of a header and of the names, types, shapes and bytes of tensors."""
+    digest = hashlib.sha256(json_digest({**head, "sha256": None}).encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def load_tensors(path: Path, kind: str, remedy: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -43,16 +61,20 @@ def load_tensors(path: Path, kind: str, remedy: str) -> tuple[dict[str, Tensor],
         with safe_open(path, "pt") as file:
             head = json.loads((file.metadata() or {}).get("fsslib", "{}"))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise FsslibError(f"{path} is damaged ({reason}): {remedy}") from None
     if not isinstance(head, dict):
         raise FsslibError(f"{path} is damaged (its header is no mapping): {remedy}")
     if head.get("kind") != kind:
         raise FsslibError(f"{path} holds {head.get('kind')!r}, expected {kind!r}: {remedy}")
-    if head.get("version", VERSION) != VERSION:
-        found = head["version"]
+    found = head.get("version", WITHOUT_DIGEST)
+    if found not in (WITHOUT_DIGEST, VERSION):
         raise FsslibError(f"{path} has layout {found}, this code reads {VERSION}: {remedy}")
+    if found == VERSION or "sha256" in head:
+        digest = head.pop("sha256", None)
+        if digest != _digest(tensors, head):
+            raise FsslibError(f"{path} is damaged (its sha256 does not fit): {remedy}")
     return tensors, head
 
 

@@ -1,6 +1,6 @@
 """Initial weights of the encoder: from torchvision, a file, or random; whole or refused."""
 
-import pickle
+import pickle  # nosec B403
 import struct
 import warnings
 from pathlib import Path
@@ -17,6 +17,7 @@ from fsslib.timm_encoder import TimmEncoder
 
 REMEDY = "set 'weights' to a .pth or .safetensors file of this backbone"
 
+# Of pickle only the name of an error is used (bandit's B403); torch reads with weights_only.
 _UNREADABLE = (
     pickle.UnpicklingError, SafetensorError, struct.error, OSError, EOFError, RuntimeError,
     ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError,

@@ -70,8 +70,10 @@ def main(
     images += len({t.episode.query for t in drawn})
     with Bar("Calibrating", images) as bar:
         scores, typical = score_trials(
-            lambda i: segmenter.feature(read_image(manifest.image_path(records[i]))),
-            lambda i: read_mask(manifest.mask_path(records[i])),
+            lambda i: segmenter.feature(
+                read_image(manifest.image_path(records[i]), records[i].size)
+            ),
+            lambda i: read_mask(manifest.mask_path(records[i]), records[i].size),
             drawn,
             segmenter.rectification,
             workers=workers,

@@ -1,6 +1,6 @@
 """Running git and dvc: lists of arguments, never a shell; a failure is one line."""
 
-import subprocess
+import subprocess  # nosec B404
 from collections.abc import Sequence
 
 from fsslib.errors import FsslibError
@@ -33,7 +33,8 @@ def succeeds(command: Sequence[str]) -> bool:
 
 def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        # A list of arguments and no shell: what a name holds stays one argument.
+        return subprocess.run(command, capture_output=True, text=True, check=False)  # nosec B603
     except FileNotFoundError:
         name = command[0]
         raise FsslibError(f"{name} is not on PATH: {MISSING.get(name, 'install it')}") from None

@@ -42,8 +42,9 @@ def main() -> None:
         encode = encoder()  # built at the first file that is missing, before the threads share it
 
         def describe(record: ImageRecord) -> ImageFeature:
-            feature = encode(read_image(manifest.image_path(record)))
-            return describe_image(record.id, feature, read_mask(manifest.mask_path(record)), dtype)
+            feature = encode(read_image(manifest.image_path(record), record.size))
+            mask = read_mask(manifest.mask_path(record), record.size)
+            return describe_image(record.id, feature, mask, dtype)
 
         described = map_ordered(describe, records, everything.runtime.workers)
         write_shard(path, bar.count(described), dtype)

@@ -7,6 +7,7 @@ from fsslib.annotate import PseudoMasks
 from fsslib.data.images import read_image
 from fsslib.data.pool import PoolImage
 from fsslib.encoding import Precision, map_ordered
+from fsslib.errors import FsslibError
 from fsslib.region_index import ImageRegions, describe_regions, stored_bytes, write_regions
 from fsslib.shards import file_digest
 from fsslib.trained_model import TrainedModel
@@ -46,10 +47,14 @@ def _index(fold: int, everything: Params) -> None:
     regions = params.regions
 
     def describe(item: PoolImage) -> ImageRegions:
-        feature = encode(read_image(item.path))
-        return describe_regions(
-            item.id, feature, masks.read(item.id), regions.kind, regions.min_area
-        )
+        image, mask = read_image(item.path), masks.read(item.id)
+        if mask.shape != image.shape[:2]:
+            (height, width), (tall, wide) = image.shape[:2], mask.shape
+            raise FsslibError(
+                f"image {item.id} is {width}x{height} px, its pseudo-mask {wide}x{tall}: it was "
+                "replaced, run the stages from 'prepare' again"
+            )
+        return describe_regions(item.id, encode(image), mask, regions.kind, regions.min_area)
 
     def write(path: Path, images: Sequence[PoolImage], bar: Bar) -> None:
         described = map_ordered(describe, images, everything.runtime.workers)

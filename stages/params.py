@@ -5,6 +5,7 @@ A stage's model holds exactly the keys that `dvc.yaml` lists for it (a test comp
 """
 
 import re
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -391,7 +392,10 @@ def _shown(key: str, value: object) -> str:
     """`key: value: ` for a message; a validator of a whole section names its keys itself."""
     if isinstance(value, dict):
         return f"{key}: " if key else ""
-    text = repr(value)
+    # A few items of a few levels: YAML's aliases write lists that no memory holds in one line.
+    short = reprlib.Repr()
+    short.maxlevel, short.maxlist, short.maxdict, short.maxstring = 2, 4, 4, 80
+    text = short.repr(value)
     return f"{key}: {text if len(text) <= 80 else text[:77] + '...'}: "
 
 

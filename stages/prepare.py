@@ -1,6 +1,8 @@
 """`prepare`: the dataset named in params.yaml as a manifest (and its files, when embedded)."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fsslib.data.layout import count_listed
@@ -24,21 +26,31 @@ def main() -> None:
     """
     everything = read_params()
     params = stage_params(PrepareParams, everything)
-    building = paths.PREPARE.with_name(".prepare.part")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
-    if params.dataset == "procedural":
-        manifest, root = _render(params, everything.runtime, building), None
-    else:
-        assert params.data_root is not None
-        manifest, root = _scan(params, everything.runtime), params.data_root
-    save_manifest(manifest, building / "manifest.json", root)
-    shutil.rmtree(paths.PREPARE, ignore_errors=True)
-    building.replace(paths.PREPARE)
+    with _new_folder(paths.PREPARE) as building:
+        if params.dataset == "procedural":
+            manifest, root = _render(params, everything.runtime, building), None
+        else:
+            assert params.data_root is not None
+            manifest, root = _scan(params, everything.runtime), params.data_root
+        save_manifest(manifest, building / "manifest.json", root)
     say(
         f"{params.dataset}: {len(manifest.train)} training and {len(manifest.val)} "
         f"validation images, {len(manifest.classes)} classes"
     )
+
+
+@contextmanager
+def _new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which then replaces `path`; it is removed when the block raises."""
+    building = path.with_name(f".{path.name}.part")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    try:
+        yield building
+        shutil.rmtree(path, ignore_errors=True)
+        building.replace(path)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def _render(params: PrepareParams, runtime: Runtime, folder: Path) -> Manifest:

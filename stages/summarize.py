@@ -2,7 +2,7 @@
 
 import typer
 
-from fsslib.report import common_head, overall_metrics
+from fsslib.report import common_head, overall_metrics, require_metrics
 from fsslib.storage import read_json, write_bytes, write_json
 from fsslib.tables import class_rows, results_table, scores
 from stages import paths
@@ -21,8 +21,9 @@ def main() -> None:
     """
     params = stage_params(SummarizeParams, read_params())
     folds = {
-        fold: read_json(paths.fold_results(fold) / "metrics.json", "run the stage 'evaluate'")
+        fold: require_metrics(read_json(path, "run the stage 'evaluate'"), path)
         for fold in params.folds
+        for path in [paths.fold_results(fold) / "metrics.json"]
     }
     overall = overall_metrics(folds)
     write_json(paths.METRICS, {**common_head(folds), **overall})

@@ -1,6 +1,14 @@
+import os
+
 import pytest
+from hypothesis import settings
 
 from tests.helpers import make_dataset
+
+# Deadlines measure how busy the machine is.
+settings.register_profile("ci", max_examples=30, deadline=None, derandomize=True, database=None)
+settings.register_profile("nightly", max_examples=3000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture(scope="session")

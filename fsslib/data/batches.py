@@ -104,8 +104,8 @@ class StepBatches(Dataset[Batch]):
         self._pair_slots = ranks.part(plan.pairs, "training.pairs")
         if pseudo is not None or contrast:
             self._pool_slots = ranks.part(plan.pool_images, "training.pool_images")
-        self._images = {r.id: manifest.image_path(r) for r in manifest.train}
-        self._masks = {r.id: manifest.mask_path(r) for r in manifest.train}
+        self._images = {r.id: (manifest.image_path(r), r.size) for r in manifest.train}
+        self._masks = {r.id: (manifest.mask_path(r), r.size) for r in manifest.train}
         self.by_class = images_by_class(
             manifest, fold, plan.min_pixels, plan.shot + 1, plan.long_side
         )
@@ -164,8 +164,8 @@ class StepBatches(Dataset[Batch]):
         return images, masks
 
     def _read(self, image_id: str) -> tuple[Tensor, Tensor]:
-        image = _read_photograph(self._images[image_id])
-        return image, torch.from_numpy(read_mask(self._masks[image_id]).copy())
+        image = _read_photograph(*self._images[image_id])
+        return image, torch.from_numpy(read_mask(*self._masks[image_id]).copy())
 
     def _pool_item(self, step: int, slot: int) -> PoolImage:
         """Pool images in an order shuffled anew for each pass over the pool."""
@@ -200,9 +200,9 @@ class StepBatches(Dataset[Batch]):
         return image, mask
 
 
-def _read_photograph(path: Path) -> Tensor:
-    """(3, H, W) uint8."""
-    return torch.from_numpy(read_image(path).copy()).permute(2, 0, 1)
+def _read_photograph(path: Path, size: tuple[int, int] | None = None) -> Tensor:
+    """(3, H, W) uint8, of `size` where the manifest says it."""
+    return torch.from_numpy(read_image(path, size).copy()).permute(2, 0, 1)
 
 
 @lru_cache(maxsize=2)

@@ -65,7 +65,7 @@ def _read(path: Path) -> dict[str, Any]:
         raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise FsslibError(f"{path} does not exist: give the file that names the classes") from None
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except (OSError, ValueError, RecursionError, YAMLError) as error:
         problem = " ".join(str(error).split())
         raise FsslibError(f"{path} is not readable YAML: {problem}") from None
     if not isinstance(raw, dict) or not raw.get("classes"):

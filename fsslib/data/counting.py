@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fsslib.data.images import decode_mask, image_size
+from fsslib.data.images import decode_mask, image_size, require_file
 from fsslib.errors import FsslibError
 from fsslib.storage import write_bytes
 
@@ -60,6 +60,7 @@ def count_values(values: npt.NDArray[np.uint8]) -> MaskCount:
 
 def read_bytes(kind: str, path: Path) -> bytes:
     """Read a file; a failure is an `FsslibError` that names it."""
+    require_file(kind, path)
     try:
         return path.read_bytes()
     except FileNotFoundError:

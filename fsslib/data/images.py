@@ -5,6 +5,7 @@ alike. What cannot be read without guessing is refused in one line that names th
 """
 
 import io
+import stat
 import struct
 import warnings
 import zlib
@@ -20,6 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from fsslib.errors import FsslibError
 
 UInt8 = npt.NDArray[np.uint8]
+Size = tuple[int, int]
 
 MAX_PIXELS = 89_478_485
 """Pillow's own bound: 256 MB of RGB. A larger file is a bomb or no photograph."""
@@ -39,9 +41,36 @@ _EXIF_ORIENTATION = 0x0112
 _GRAY_SCALE = {"L;2": 85, "L;4": 17}
 
 
+def require_file(kind: str, path: Path) -> None:
+    """Raise `FsslibError` unless `path` is a regular file: a pipe or a device may never end."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise FsslibError(f"{kind} {path} does not exist: check data_root") from None
+    except OSError as error:
+        reason = error.strerror or "no such file"
+        raise FsslibError(f"{kind} {path} cannot be read ({reason}): replace the file") from None
+    except ValueError as error:  # a zero byte in the name
+        raise FsslibError(f"{kind} {path!s:.80} cannot be read ({error}): rename it") from None
+    if not stat.S_ISREG(mode):
+        raise FsslibError(f"{kind} {path} is not a regular file: replace it")
+
+
+def require_size(kind: str, path: Path, values: npt.NDArray[np.uint8], size: Size | None) -> None:
+    """Raise `FsslibError` unless an array has the (H, W) that the manifest says, where it does."""
+    height, width = values.shape[:2]
+    if size is not None and (height, width) != size:
+        raise FsslibError(
+            f"{kind} {path} is {width}x{height} px, the manifest says {size[1]}x{size[0]}: it was "
+            "replaced, run the stage 'prepare' again"
+        )
+
+
 @contextmanager
 def _opened(kind: str, path: Path, content: bytes | None = None) -> Iterator[Image.Image]:
     """Open lazily; any failure inside the block becomes an `FsslibError` that names `path`."""
+    if content is None:
+        require_file(kind, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on odd metadata
@@ -134,16 +163,23 @@ def decode_photograph(path: Path, content: bytes | None = None) -> Photograph:
         return Photograph(np.asarray(shown), kind, orientation)
 
 
-def read_image(path: Path) -> UInt8:
+def read_image(path: Path, size: Size | None = None) -> UInt8:
     """Read a photograph: gray, 16-bit gray, palette, CMYK and RGBA files included.
+
+    Args:
+        path: of the file.
+        size: (H, W) that the manifest says, or None.
 
     Returns:
         (H, W, 3) uint8 sRGB, EXIF rotation applied.
 
     Raises:
-        FsslibError: missing, not an image, truncated or too large; the file is named.
+        FsslibError: missing, not an image, truncated, too large or of another size; the file is
+            named.
     """
-    return decode_photograph(path).values
+    values = decode_photograph(path).values
+    require_size("image", path, values, size)
+    return values
 
 
 def _header_is_enough(image: Image.Image, path: Path) -> bool:
@@ -231,13 +267,20 @@ def decode_mask(path: Path, content: bytes | None = None) -> tuple[UInt8, list[i
         return values, image.getpalette() or [] if image.mode == "P" else []
 
 
-def read_mask(path: Path) -> UInt8:
+def read_mask(path: Path, size: Size | None = None) -> UInt8:
     """Read an index mask: palette or gray PNG of at most 8 bits, the pixel value is the class id.
+
+    Args:
+        path: of the file.
+        size: (H, W) that the manifest says, or None.
 
     Returns:
         (H, W) uint8, 0 background, 255 ignore.
 
     Raises:
-        FsslibError: missing, truncated, lossy, or a colour image instead of an index one.
+        FsslibError: missing, truncated, lossy, a colour image instead of an index one, or of
+            another size.
     """
-    return decode_mask(path)[0]
+    values = decode_mask(path)[0]
+    require_size("mask", path, values, size)
+    return values

@@ -8,9 +8,9 @@ from typing import Any
 
 from fsslib.data.folds import IGNORE
 from fsslib.errors import FsslibError
-from fsslib.storage import read_json, write_bytes
+from fsslib.storage import json_digest, read_json, write_bytes
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class ImageRecord:
     height: int
     width: int
     pixels: Mapping[int, int]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in px."""
+        return self.height, self.width
 
     def has_any(self, class_ids: Iterable[int], at_least: int = 1) -> bool:
         """Whether one of the classes covers `at_least` pixels."""
@@ -133,10 +138,14 @@ def save_manifest(manifest: Manifest, path: Path, root: str | None) -> None:
         "classes": {str(c): name for c, name in manifest.classes.items()},
         "folds": [list(fold) for fold in manifest.folds],
     }
+    splits = {
+        split: [_record_to_json(r) for r in sorted(getattr(manifest, split), key=lambda r: r.id)]
+        for split in ("train", "val")
+    }
+    head["sha256"] = json_digest({**head, **splits})
     lines = [json.dumps(head, ensure_ascii=False)[:-1]]
-    for split in ("train", "val"):
-        records = sorted(getattr(manifest, split), key=lambda r: r.id)
-        rows = ",\n".join(json.dumps(_record_to_json(r), ensure_ascii=False) for r in records)
+    for split, records in splits.items():
+        rows = ",\n".join(json.dumps(record, ensure_ascii=False) for record in records)
         lines.append(f', "{split}": [\n{rows}\n]')
     write_bytes(path, ("".join(lines) + "}\n").encode())
 
@@ -149,7 +158,7 @@ def load_manifest(path: Path, base_dir: Path | None = None) -> Manifest:
         base_dir: folder that a relative root is relative to; the working directory by default.
 
     Raises:
-        FsslibError: missing, broken, foreign or older file.
+        FsslibError: missing, broken, foreign or older file, or one that was changed.
     """
     remedy = "run the stage 'prepare' again"
     raw = read_json(path, remedy)
@@ -157,6 +166,8 @@ def load_manifest(path: Path, base_dir: Path | None = None) -> Manifest:
         raise FsslibError(f"{path} is not a dataset manifest: {remedy}")
     if raw.get("version") != VERSION:
         raise FsslibError(f"{path} has layout {raw.get('version')}, expected {VERSION}: {remedy}")
+    if raw.pop("sha256", None) != json_digest(raw):
+        raise FsslibError(f"{path} was changed, its sha256 does not fit its content: {remedy}")
     try:
         root = path.parent if raw["root"] is None else (base_dir or Path()) / raw["root"]
         return Manifest(

@@ -1,5 +1,6 @@
 """The pool: images that are annotated with pseudo-masks and mined, their labels unread."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,12 +54,12 @@ def build_pool(
         FsslibError: a folder is missing or holds no images, or the pool is empty.
     """
     pool: dict[str, PoolImage] = {}
-    taken: set[Path] = set()
+    taken: set[str] = set()
     for number, source in enumerate(sources):
         found = _list_source(manifest, fold, source.source, number, base_dir)
         if source.source not in LABELLED:
             # Listed only for a folder: resolving a path costs a call to the system.
-            taken = taken or {manifest.image_path(r).resolve() for r in manifest.val}
+            taken = taken or {_real(manifest.image_path(r)) for r in manifest.val}
             found = _not_taken(found, taken)
         if source.cap is not None and source.cap < len(found):
             rng = np.random.default_rng(np.random.SeedSequence([seed, number]))
@@ -88,15 +89,33 @@ def _list_source(
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not paths:
         raise FsslibError(f"unlabeled: {folder} holds no image ({', '.join(SUFFIXES)})")
+    for path in paths:
+        _check_name(path, folder)
     # '@' keeps these ids apart from a dataset's own.
     return [PoolImage(f"@{number}/{p.relative_to(folder).as_posix()}", p) for p in paths]
 
 
-def _not_taken(found: list[PoolImage], taken: set[Path]) -> list[PoolImage]:
+def _check_name(path: Path, folder: Path) -> None:
+    """Names are ids in files of ours, and lines of logs."""
+    name = str(path.relative_to(folder))
+    if not name.isprintable():
+        utf8 = "is not UTF-8" if any("\ud800" <= c <= "\udfff" for c in name) else ""
+        raise FsslibError(
+            f"unlabeled: {name!r} in {folder} has a name "
+            f"{'that ' + utf8 if utf8 else 'with control characters'}: rename it"
+        )
+
+
+def _real(path: Path) -> str:
+    """A path without links; one that links to itself stays, where `Path.resolve` raises."""
+    return os.path.realpath(path)
+
+
+def _not_taken(found: list[PoolImage], taken: set[str]) -> list[PoolImage]:
     """Images whose files no earlier folder listed and that are no validation photographs."""
     kept = []
     for image in found:
-        path = image.path.resolve()
+        path = _real(image.path)
         if path not in taken:
             taken.add(path)
             kept.append(image)

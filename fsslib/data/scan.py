@@ -29,6 +29,8 @@ def check_classes(classes: Mapping[int, str], folds: Sequence[Sequence[int]]) ->
                 f"class {name!r} has id {class_id}, expected 1 to {MAX_CLASS_ID} "
                 "(0 is background, 255 ignore): give it another id"
             )
+    if not folds:
+        raise FsslibError("no fold is listed: list at least one with a novel and a base class")
     for index, fold in enumerate(folds):
         unknown = sorted(set(fold) - set(classes))
         if unknown:
