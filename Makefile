@@ -48,6 +48,9 @@ $(VENV)/.docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -e '.[docs]'
 	touch $@
 
+nightly: $(STAMP)  ## All tests, also the long ones, with thousands of drawn examples
+	HYPOTHESIS_PROFILE=nightly OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -m "nightly or not nightly"
+
 deps: $(STAMP)  ## Bring dvc.yaml in step with imports and params models
 	python -m stages.closure --write
 
