@@ -92,7 +92,7 @@ class PseudoMasks:
         self._where = {}
         for number, path in enumerate(self._files):
             names = self._open(path).namelist()
-            if not names or len(names) % (1 << 16) != _entries(path) % (1 << 16):
+            if not names or min(len(names), 0xFFFF) != _entries(path):
                 raise _damaged(path, ValueError("its list of masks is not whole"))
             for name in names:
                 self._where[name.removesuffix(".png")] = number
