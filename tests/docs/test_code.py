@@ -89,7 +89,7 @@ def test_every_block_has_a_language_or_is_a_drawing():
         ("fss info", "Missing"),
         ("fss data folders --out x", "no command fss data folders"),
         ("fss clusters", "no command fss clusters"),
-        ("fss sweep table4", "no table4"),
+        ("fss sweep table2", "no table2"),
         ("python -m stages.nothing", "no module stages.nothing"),
         ("torchrun --nproc-per-node 4 -m stages.extract --floats", "NoSuchOption"),
         ("python -m benchmarks.effect --out /tmp/e --rooot x", "unrecognized arguments: --rooot"),

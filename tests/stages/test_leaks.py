@@ -85,7 +85,7 @@ def test_novel_labels_as_background_change_nothing_that_is_learned(plain, tmp_pa
         (mine, *ours), (theirs, *others) = one["prototypes"][:], other["prototypes"][:]
     assert np.array_equal(ours, others)
     # The background prototype is pooled in two parts here and in one there, with float32 sums: the
-    # same number, rounded in another order (relative differences of 1.2e-7 were measured).
+    # same number, rounded in another order.
     assert np.abs(mine - theirs).max() <= 1e-6 * np.abs(theirs).max()
     # The test can fail: the masks did change, and with them what is kept of every class.
     assert file_digest(hidden / MANIFEST) != file_digest(plain / MANIFEST)
