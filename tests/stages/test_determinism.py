@@ -66,6 +66,7 @@ def test_workers_and_the_path_change_no_byte_of_any_stage(plain, tmp_path):
     shutil.rmtree(folder)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_threads_change_no_byte_of_any_stage_but_train(plain, tmp_path):
     folder = tmp_path / "project"

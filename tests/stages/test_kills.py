@@ -21,7 +21,7 @@ def victim(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stage", "kills"), [("extract", 2), ("annotate", 2), ("train", 1)])
+@pytest.mark.parametrize(("stage", "kills"), [("extract", 1), ("annotate", 1), ("train", 1)])
 def test_a_killed_stage_completes_with_the_same_bytes_and_leaves_nothing(victim, stage, kills):
     tally = kill_stage(victim, stage, kills, seed=0)
     assert tally.passed, tally

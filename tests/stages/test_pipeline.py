@@ -99,6 +99,7 @@ def test_the_same_params_give_the_same_bytes_again(project):
     assert (project.folder / "results/metrics.json").read_bytes() == before
 
 
+@pytest.mark.nightly
 def test_a_temporary_experiment_works_and_leaves_the_workspace(project):
     before = (project.folder / "results/metrics.json").read_bytes()
     project.commit()
@@ -111,6 +112,7 @@ def contents(folder: Path) -> dict:
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.nightly
 def test_pictures_of_training_change_no_byte_of_what_it_leaves(project):
     trained = project.folder / "data/train/0"
     picture = project.folder / "results/folds/0/training.png"
@@ -122,6 +124,7 @@ def test_pictures_of_training_change_no_byte_of_what_it_leaves(project):
         assert (picture.read_bytes() == last) == drawn
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_two_processes_write_the_bytes_of_one(project):
     project.put(shard_images=8)

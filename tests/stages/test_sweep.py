@@ -142,6 +142,7 @@ def test_two_workers_run_what_was_said_and_a_second_sweep_runs_nothing(project, 
     assert project.ran == []
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_what_experiments_that_were_removed_trained_comes_from_the_run_cache(project, fss):
     fss(sweep, "table3", "--start")
