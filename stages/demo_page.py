@@ -75,7 +75,7 @@ def build_page(segmenter: Segmenter) -> gr.Blocks:
                 )
                 failed = gr.Markdown(elem_id="failed")
         teach.click(_teach(segmenter), [session, name, editor, mask], [session, told, mask])
-        forget.click(lambda: (None, "Nothing is learned yet."), None, [session, told])
+        forget.click(lambda: (None, known_classes(segmenter)), None, [session, told])
         search.click(_search(segmenter), [session, queries, least], [gallery, failed])
     return page
 
@@ -130,8 +130,8 @@ def _search(segmenter: Segmenter) -> Callable[..., Any]:
         session: Segmenter | None, queries: list[str] | None, least: float
     ) -> tuple[list[tuple[Image.Image, str]], str]:
         try:
-            mine = session or segmenter.fresh()
-            found, failed = find(mine, [Path(q) for q in queries or []], least)
+            # Without a session nothing is learned, as `segmenter` itself has learned nothing.
+            found, failed = find(session or segmenter, [Path(q) for q in queries or []], least)
         except FsslibError as error:
             return [], f"**Nothing searched:** {error}"
         return found, "\n".join(f"- **Not read:** {line}" for line in failed)

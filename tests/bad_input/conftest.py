@@ -1,11 +1,10 @@
 import os
 import shutil
-import signal
 
 import pytest
 
 from fsslib.shards import file_digest
-from tests.bad_input.world import MODEL, STEPS, make_world, run, run_steps
+from tests.bad_input.world import MODEL, STEPS, inside, make_world, run, run_steps
 
 GROWING = ("data/train/0/live", "results/folds/0/training.png")
 """What training writes while it runs."""
@@ -15,11 +14,8 @@ GROWING = ("data/train/0/live", "results/folds/0/training.png")
 def world(tmp_path_factory):
     """The project, made once a session; never written to."""
     folder = make_world(tmp_path_factory.mktemp("world") / "project")
-    former = signal.getsignal(signal.SIGTERM)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+    with inside(folder):
         run_steps(*STEPS)
-    signal.signal(signal.SIGTERM, former)
     return folder
 
 
@@ -30,15 +26,13 @@ def link_the_model(source, target):
 
 
 @pytest.fixture
-def project(world, tmp_path, monkeypatch):
+def project(world, tmp_path):
     """A copy of the project, in which the test runs."""
-    former = signal.getsignal(signal.SIGTERM)
     folder = tmp_path / "project"
     shutil.copytree(world, folder, copy_function=link_the_model)
-    monkeypatch.chdir(folder)
-    yield folder
+    with inside(folder):
+        yield folder
     shutil.rmtree(folder, ignore_errors=True)  # 30 MB a test
-    signal.signal(signal.SIGTERM, former)
 
 
 def outputs(project):

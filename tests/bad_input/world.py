@@ -5,11 +5,14 @@ import io
 import json
 import shlex
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
@@ -107,6 +110,16 @@ def run(command: str):
     return CliRunner().invoke(app, arguments)
 
 
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """Work in a project; stages that run in this process leave a handler of SIGTERM behind."""
+    former = signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield
+    signal.signal(signal.SIGTERM, former)
+
+
 def run_steps(*steps: str) -> None:
     for step in steps:
         result = run(step if step in ALL_FOLDS else f"{step} --fold 0")
@@ -171,6 +184,12 @@ def link(name: str, target: str) -> Damage:
 def all_of(*damages: Damage) -> Damage:
     """One after the other."""
     return lambda project: [damage(project) for damage in damages]
+
+
+def every(names: str, damage: Callable[..., Damage], *arguments: object) -> Damage:
+    """The same to all files of a split: `names` is their folder and `t` or `v`."""
+    count = len(TRAIN) if names.endswith("t") else len(VAL)
+    return all_of(*(damage(f"photos/{names}{i:02d}.png", *arguments) for i in range(count)))
 
 
 def after(*steps: str) -> Damage:

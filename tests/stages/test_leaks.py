@@ -5,7 +5,6 @@ byte. One fold of a tiny project, run in this process.
 """
 
 import shutil
-import signal
 
 import h5py
 import numpy as np
@@ -24,6 +23,7 @@ from tests.bad_input.world import (
     MANIFEST,
     MODEL,
     PSEUDO,
+    inside,
     make_world,
     run_steps,
     set_params,
@@ -56,11 +56,8 @@ def learn(folder, change=None):
     set_params(**{"training.iterations": 3, "training.pairs": 2})(folder)
     if change is not None:
         assert change(folder)
-    former = signal.getsignal(signal.SIGTERM)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+    with inside(folder):
         run_steps(*STEPS)
-    signal.signal(signal.SIGTERM, former)
     return folder
 
 
