@@ -1,6 +1,6 @@
 """The encoder: a ResNet cut after layer3, last ReLU removed, stride 8, batch norm frozen (4.1)."""
 
-import re
+import pickle  # nosec B403: only the name of its error
 from typing import cast
 
 import torch
@@ -9,15 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from fsslib.errors import FsslibError
-
-BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet50s", "resnet101s")
-"""Names of `build_encoder`; `s` marks the deep stem (three 3x3 convolutions, 64-64-128)."""
-
-TIMM_NAME = re.compile(r"timm:[A-Za-z0-9_.]+(@[1-9][0-9]?)?")
+from fsslib.backbones import BACKBONES, CHOICES, TIMM_PREFIX
+from fsslib.errors import FsslibError, reason
 
 STRIDE = 8
 """Image pixels for one feature location."""
+
+WEIGHTS_REMEDY = "set 'weights' to a .pth or .safetensors file of this backbone"
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet statistics of RGB in 0 to 1, which every weight file here expects."""
@@ -27,7 +25,7 @@ class Encoder(nn.Module):
     """ResNet to layer3 with torchvision's key names.
 
     Attributes:
-        backbone: one of `BACKBONES`.
+        backbone: one of `fsslib.backbones.BACKBONES`.
         channels: of the features, see `feature_shape`.
         stride: image pixels for one feature location.
     """
@@ -44,7 +42,7 @@ class Encoder(nn.Module):
     def __init__(self, backbone: str) -> None:
         super().__init__()
         if backbone not in BACKBONES:
-            raise FsslibError(f"backbone: {backbone!r} is not one of {', '.join(BACKBONES)}")
+            raise FsslibError(f"backbone: {backbone!r} is not one of {CHOICES}")
         net = getattr(torchvision.models, backbone.rstrip("s"))(weights=None)
         if backbone.endswith("s"):
             _deepen_stem(net)
@@ -55,6 +53,10 @@ class Encoder(nn.Module):
         self.layer1, self.layer2 = cast(nn.Sequential, net.layer1), cast(nn.Sequential, net.layer2)
         self.layer3 = cast(nn.Sequential, net.layer3)
         self.channels = feature_shape(backbone)[0]
+        self._freeze()
+
+    def _freeze(self) -> None:
+        """Begin in `eval` mode with batch norms that are not trained."""
         self.train(False)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -67,6 +69,43 @@ class Encoder(nn.Module):
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
         return self
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """What training changes: all but the frozen batch norms."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def randomise(self, seed: int) -> None:
+        """Random weights as a function of the seed; the global generator is left alone."""
+        generator = torch.Generator().manual_seed(seed)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(
+                    module.weight, mode="fan_out", nonlinearity="relu", generator=generator
+                )
+
+    def download(self) -> dict[str, Tensor]:
+        """State dict of torchvision's first ImageNet weights, those of the literature of 2021.
+
+        Raises:
+            FsslibError: there are none, or they cannot be had.
+        """
+        if self.backbone.endswith("s"):
+            raise FsslibError(
+                f"weights: imagenet has no {self.backbone} (torchvision knows no deep stem): "
+                f"{WEIGHTS_REMEDY}"
+            )
+        weights = torchvision.models.get_model_weights(self.backbone)["IMAGENET1K_V1"]
+        try:
+            state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+            raise FsslibError(
+                f"weights: imagenet could not be downloaded ({reason(error)}): {WEIGHTS_REMEDY}"
+            ) from None
+        return state
+
+    def published_name(self, key: str) -> str:
+        """The name in published files of a tensor of this encoder."""
+        return key
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode normalised images: (B, 3, H, W) -> (B, C, ceil(H/8), ceil(W/8))."""
@@ -157,16 +196,11 @@ def build_encoder(backbone: str) -> Encoder:
     Raises:
         FsslibError: no such backbone, or timm is missing.
     """
-    if backbone.startswith("timm:"):
+    if backbone.startswith(TIMM_PREFIX):
         from fsslib.timm_encoder import TimmEncoder  # which builds on this module
 
         return TimmEncoder(backbone)
     return Encoder(backbone)
-
-
-def is_backbone(name: str) -> bool:
-    """Whether the form of a name is one that `build_encoder` takes."""
-    return name in BACKBONES or TIMM_NAME.fullmatch(name) is not None
 
 
 def feature_shape(backbone: str) -> tuple[int, int]:
@@ -175,7 +209,7 @@ def feature_shape(backbone: str) -> tuple[int, int]:
     Raises:
         FsslibError: as `build_encoder`.
     """
-    if backbone.startswith("timm:"):
+    if backbone.startswith(TIMM_PREFIX):
         from fsslib.timm_encoder import timm_shape
 
         return timm_shape(backbone)

@@ -7,3 +7,9 @@ class FsslibError(Exception):
     Commands print the message without a traceback and exit with code 1; anything else that
     escapes is a bug and keeps its traceback.
     """
+
+
+def reason(error: BaseException) -> str:
+    """The first line of an error of a library, or its name; some go on for a page."""
+    lines = str(error).splitlines()
+    return lines[0][:160] if lines else type(error).__name__

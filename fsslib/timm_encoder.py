@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, interpolate
 
-from fsslib.encoder import MEAN, STD, Encoder
-from fsslib.errors import FsslibError
+from fsslib.backbones import TIMM_PREFIX
+from fsslib.encoder import MEAN, STD, WEIGHTS_REMEDY, Encoder
+from fsslib.errors import FsslibError, reason
 
-PREFIX = "timm:"
 DEEPEST_STRIDE = 16
 """Of the level that is taken where no stride is given."""
 
@@ -65,6 +65,15 @@ class TimmEncoder(Encoder):
         feature = self._features(x)
         return to_corners(feature, height, width) if self._of_patches else feature
 
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """What the features depend on, batch norms aside; a pass backward finds it."""
+        side = 2 * max(self.stride, 32)
+        with torch.enable_grad():
+            self(torch.zeros(1, 3, side, side)).sum().backward()
+        used = [parameter for parameter in self.parameters() if parameter.grad is not None]
+        self.zero_grad(set_to_none=True)
+        return used
+
     def randomise(self, seed: int) -> None:
         """Timm's own initial weights as a function of the seed; the global generator is kept."""
         with torch.random.fork_rng(devices=[]):
@@ -82,10 +91,9 @@ class TimmEncoder(Encoder):
         try:
             body = _create(name, out_indices=(self._level,), pretrained=True)
         except Exception as error:  # of the hub's client, of the network, of timm
-            reason = next(iter(str(error).splitlines()), type(error).__name__)[:160]
             raise FsslibError(
-                f"weights: imagenet: timm's weights of {name} could not be downloaded ({reason}): "
-                "set 'weights' to a .pth or .safetensors file of this backbone"
+                f"weights: imagenet: timm's weights of {name} could not be downloaded "
+                f"({reason(error)}): {WEIGHTS_REMEDY}"
             ) from None
         return {f"body.{key}": value for key, value in body.state_dict().items()}
 
@@ -100,19 +108,6 @@ class TimmEncoder(Encoder):
         if feature.shape[1] != self.channels:  # (B, h, w, C), as Swin gives them
             feature = feature.movedim(-1, 1)
         return feature
-
-    def _freeze(self) -> None:
-        """Freeze batch norms, and what the features do not depend on: it would have no gradient."""
-        self.train(False)
-        side = 2 * max(self.stride, 32)
-        with torch.enable_grad():
-            self(torch.zeros(1, 3, side, side)).sum().backward()
-        for parameter in self.parameters():
-            parameter.requires_grad_(parameter.grad is not None)
-            parameter.grad = None
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.requires_grad_(False)
 
 
 def to_corners(feature: Tensor, height: int, width: int) -> Tensor:
@@ -163,13 +158,13 @@ def _find_level(backbone: str) -> tuple[str, int, int, int]:
         asked = f"stride {wanted}" if wanted else f"a stride up to {DEEPEST_STRIDE}"
         raise FsslibError(
             f"backbone: {backbone} has no features of {asked}, only of {strides}: "
-            f"choose one, such as {PREFIX}{name}@{levels[-1][2]}"
+            f"choose one, such as {TIMM_PREFIX}{name}@{levels[-1][2]}"
         )
     return name, *fitting[-1]
 
 
 def _split(backbone: str) -> tuple[str, int | None]:
-    name, _, stride = backbone.removeprefix(PREFIX).partition("@")
+    name, _, stride = backbone.removeprefix(TIMM_PREFIX).partition("@")
     return name, int(stride) if stride else None
 
 
@@ -179,7 +174,7 @@ def _create(name: str, **options: Any) -> Any:  # noqa: ANN401 - a model of timm
         timm = importlib.import_module("timm")
     except ImportError:
         raise FsslibError(
-            f"backbone: {PREFIX}{name} needs timm: pip install 'fsslib[timm]'"
+            f"backbone: {TIMM_PREFIX}{name} needs timm: pip install 'fsslib[timm]'"
         ) from None
     if not timm.is_model(name):
         raise FsslibError(f"backbone: timm {timm.__version__} has no model {name!r}: {REMEDY}")
@@ -192,9 +187,8 @@ def _create(name: str, **options: Any) -> Any:  # noqa: ANN401 - a model of timm
     except (RuntimeError, AttributeError, TypeError, AssertionError) as error:
         if options.get("pretrained"):
             raise
-        reason = next(iter(str(error).splitlines()), type(error).__name__)[:160]
         raise FsslibError(
-            f"backbone: timm's {name} gives no feature maps ({reason}): {REMEDY}"
+            f"backbone: timm's {name} gives no feature maps ({reason(error)}): {REMEDY}"
         ) from None
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fsslib.encoder import Encoder, build_encoder, is_backbone
+from fsslib.backbones import is_backbone
+from fsslib.encoder import Encoder, build_encoder
 from fsslib.errors import FsslibError
 from fsslib.tensor_files import (
     check_tensors,

@@ -6,16 +6,12 @@ import warnings
 from pathlib import Path
 
 import torch
-import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from fsslib.encoder import Encoder
-from fsslib.errors import FsslibError
-from fsslib.timm_encoder import TimmEncoder
-
-REMEDY = "set 'weights' to a .pth or .safetensors file of this backbone"
+from fsslib.encoder import WEIGHTS_REMEDY, Encoder
+from fsslib.errors import FsslibError, reason
 
 # Of pickle only the name of an error is used (bandit's B403); torch reads with weights_only.
 _UNREADABLE = (
@@ -40,47 +36,16 @@ def load_weights(encoder: Encoder, source: str | Path, seed: int = 0) -> None:
             encoder (the missing keys are named).
     """
     if source == "random":
-        _randomise(encoder, seed)
-    elif source == "imagenet" and isinstance(encoder, TimmEncoder):
-        _fill(encoder, encoder.download(), f"timm's {encoder.backbone}")
+        encoder.randomise(seed)
     elif source == "imagenet":
-        _fill(encoder, _download(encoder.backbone), f"torchvision's {encoder.backbone}")
+        _fill(encoder, encoder.download(), f"the published {encoder.backbone}")
     else:
         _fill(encoder, _read(Path(source)), str(source))
 
 
-def _randomise(encoder: Encoder, seed: int) -> None:
-    if isinstance(encoder, TimmEncoder):
-        encoder.randomise(seed)
-        return
-    generator = torch.Generator().manual_seed(seed)
-    for module in encoder.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(
-                module.weight, mode="fan_out", nonlinearity="relu", generator=generator
-            )
-
-
-def _download(backbone: str) -> dict[str, Tensor]:
-    if backbone.endswith("s"):
-        raise FsslibError(
-            f"weights: imagenet has no {backbone} (torchvision knows no deep stem): {REMEDY}"
-        )
-    enum = torchvision.models.get_model_weights(backbone)
-    # The first published weights, the ones that the literature of 2021 starts from.
-    weights = enum["IMAGENET1K_V1"]
-    try:
-        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        raise FsslibError(
-            f"weights: imagenet could not be downloaded ({_reason(error)}): {REMEDY}"
-        ) from None
-    return state
-
-
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise FsslibError(f"weights: {path} does not exist: {REMEDY}")
+        raise FsslibError(f"weights: {path} does not exist: {WEIGHTS_REMEDY}")
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
@@ -89,38 +54,33 @@ def _read(path: Path) -> dict[str, Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         raise FsslibError(
-            f"weights: {path} is not a state dict ({_reason(error)}): {REMEDY}"
+            f"weights: {path} is not a state dict ({reason(error)}): {WEIGHTS_REMEDY}"
         ) from None
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise FsslibError(f"weights: {path} holds no state dict of tensors: {REMEDY}")
+        raise FsslibError(f"weights: {path} holds no state dict of tensors: {WEIGHTS_REMEDY}")
     return state
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of an error, or its name; torch's go on for a page."""
-    lines = str(error).splitlines()
-    return lines[0][:160] if lines else type(error).__name__
 
 
 def _fill(encoder: Encoder, state: dict[str, Tensor], name: str) -> None:
     own = encoder.state_dict()
-    if isinstance(encoder, TimmEncoder):
-        names = {key: encoder.published_name(key) for key in own}
-        state = {k: state[k if k in state else n] for k, n in names.items() if {k, n} & {*state}}
+    published = {key: encoder.published_name(key) for key in own}
+    state = {k: state[k if k in state else n] for k, n in published.items() if {k, n} & {*state}}
     needed = [key for key in own if not key.endswith("num_batches_tracked")]
     missing = [key for key in needed if key not in state]
     if missing:
         shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if missing[4:] else "")
-        raise FsslibError(f"weights: {name} lacks {shown} of {encoder.backbone}: {REMEDY}")
+        raise FsslibError(f"weights: {name} lacks {shown} of {encoder.backbone}: {WEIGHTS_REMEDY}")
     for key in needed:
         if state[key].shape != own[key].shape:
             found, expected = tuple(state[key].shape), tuple(own[key].shape)
             raise FsslibError(
                 f"weights: {name} has {key} of shape {found}, {encoder.backbone} needs {expected}: "
-                f"{REMEDY}"
+                f"{WEIGHTS_REMEDY}"
             )
         if not torch.isfinite(state[key]).all():
-            raise FsslibError(f"weights: {name} has values in {key} that are not finite: {REMEDY}")
+            raise FsslibError(
+                f"weights: {name} has values in {key} that are not finite: {WEIGHTS_REMEDY}"
+            )
     encoder.load_state_dict({key: state[key].float() for key in needed}, strict=False)

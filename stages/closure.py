@@ -1,7 +1,8 @@
-"""Import closures: which files of fsslib a stage depends on, and dvc.yaml kept in step.
+"""Import closures: which files a stage depends on, and dvc.yaml kept in step.
 
 DVC follows no imports, so `dvc.yaml` names every file of `fsslib` that a stage imports, directly or
-through others. `python -m stages.closure --write` rewrites those lists and the lists of params.
+through others, and those helpers in `stages` that decide a result. `python -m stages.closure
+--write` rewrites those lists and the lists of params.
 """
 
 import ast
@@ -20,6 +21,9 @@ DVC_YAML = Path("dvc.yaml")
 FRONT = Path("fsslib/__init__.py")
 """Holds the version and lazy names, nothing that decides a result: no stage depends on it, so that
 a release or a new name in the front reruns nothing. A test keeps it free of other code."""
+
+HELPERS = tuple(f"stages/{name}.py" for name in ("encoders", "scoring", "trained"))
+"""Of stages, between a command and the library; a change there may change what is written."""
 
 
 @cache
@@ -47,7 +51,7 @@ def _files_of(name: str) -> set[Path]:
 
 
 def closure(stage: str) -> list[str]:
-    """Files of `fsslib` that `stages/<stage>.py` needs, sorted."""
+    """Files of `fsslib`, and `HELPERS`, that `stages/<stage>.py` needs, sorted."""
     seen: set[Path] = set()
     todo = [Path("stages") / f"{stage}.py"]
     while todo:
@@ -55,12 +59,16 @@ def closure(stage: str) -> list[str]:
         if path not in seen:
             seen.add(path)
             todo += imports_of(path)
-    return sorted(p.as_posix() for p in seen if p.parts[0] == "fsslib" and p != FRONT)
+    return sorted(filter(_followed, (p.as_posix() for p in seen if p != FRONT)))
+
+
+def _followed(path: str) -> bool:
+    return path.startswith("fsslib/") or path in HELPERS
 
 
 def expected(stage: str, current: dict[str, Any]) -> dict[str, Any]:
     """The stage's `deps` and `params` as they should be; data deps stay as written."""
-    others = [d for d in current.get("deps", []) if not str(d).startswith("fsslib/")]
+    others = [d for d in current.get("deps", []) if not _followed(str(d))]
     model = STAGES.get(stage)
     wanted: dict[str, Any] = {"deps": others + closure(stage)}
     if model is not None and model.model_fields:

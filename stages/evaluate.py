@@ -7,29 +7,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from torch import Tensor
 
-from fsslib.data.manifest import Manifest
 from fsslib.encoder import parameter_count
-from fsslib.encoding import Precision
-from fsslib.episode_files import check_episodes, episodes_hash, load_episodes
+from fsslib.episode_files import episodes_hash
 from fsslib.episode_pictures import episode_panel, sample_episodes
-from fsslib.episodes import EpisodeSet
-from fsslib.errors import FsslibError
-from fsslib.evaluation import Evaluation, evaluate, manifest_readers, predict_episode
-from fsslib.rectification import Rectification
-from fsslib.regions import SearchIndex
+from fsslib.evaluation import Evaluation, evaluate
 from fsslib.report import fold_metrics
-from fsslib.resizing import readers_at
 from fsslib.storage import write_bytes, write_json
-from fsslib.stored_index import load_index
 from stages import paths
 from stages.common import Bar, FoldOption, command, make_app, project_root, say
-from stages.inputs import chosen_folds, open_manifest, read_params
-from stages.memory import memory_budget
-from stages.params import EvaluateParams, Params, stage_params
-from stages.precision import run_precision
-from stages.trained import trained_encode
+from stages.inputs import chosen_folds, read_params
+from stages.params import Params
+from stages.scoring import Scoring, open_scoring
 
 EpisodesOption = Annotated[
     Path | None,
@@ -53,45 +42,29 @@ def main(fold: FoldOption = None, episodes: EpisodesOption = None) -> None:
 
 
 def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
-    params, runtime = stage_params(EvaluateParams, everything), everything.runtime
-    manifest = open_manifest()
-    drawn = load_episodes(given or paths.episodes(fold))
-    if drawn.fold != fold:
-        raise FsslibError(f"{given} is of fold {drawn.fold}, not {fold}: give --fold {drawn.fold}")
-    check_episodes(drawn, manifest)
-    precision = run_precision(params.precision, runtime)
-    encode, trained, device = trained_encode(fold, params.ema, precision, params.long_side, runtime)
-    budget = memory_budget(runtime)
-    index = _index(fold, params, budget // 2) if params.rectify_fg else None
-    rectification = _rectification(params, trained.background, index).to(device)
-    readers = manifest_readers(manifest)
-    if params.resize is not None:
-        readers = readers_at(*readers, params.resize)
+    scoring = open_scoring(fold, everything, given)
+    drawn, readers = scoring.episodes, (scoring.images, scoring.masks)
     images = {i for e in drawn.episodes for way in e.supports for i in way}
     queries = {e.query for e in drawn.episodes}
     with Bar(f"Evaluating fold {fold}", len(images) + len(queries)) as bar:
         result = evaluate(
-            encode,
+            scoring.encode,
             *readers,
             drawn.episodes,
             drawn.novel,
-            rectification,
-            memory_bytes=budget - (index.memory_bytes if index else 0),
-            workers=runtime.workers,
+            scoring.rectification,
+            memory_bytes=scoring.memory_bytes,
+            workers=scoring.workers,
             on_progress=lambda phase, done, total: bar.advance(1, phase),
         )
     chosen = sample_episodes(drawn)
     started = time.perf_counter()
-    predictions = [
-        predict_episode(encode, *readers, episode, rectification, workers=runtime.workers)
-        for episode in chosen
-    ]
+    predictions = [scoring.predict(episode) for episode in chosen]
     cold = len(chosen) / (time.perf_counter() - started)
-    parameters = parameter_count(trained.encoder)
-    metrics = _metrics(result, drawn, manifest, params, precision, parameters)
+    metrics = _metrics(result, scoring)
     out = paths.fold_results(fold)
     write_json(out / "metrics.json", metrics)
-    panel = episode_panel(*readers, chosen, predictions, manifest.classes)
+    panel = episode_panel(*readers, chosen, predictions, scoring.manifest.classes)
     write_bytes(out / "episodes.png", panel)
     for path in _timing_paths(fold):
         write_json(path, _timing(result, cold))
@@ -107,52 +80,22 @@ def _timing_paths(fold: int) -> list[Path]:
     return [paths.timing(fold), *([project_root() / paths.timing(fold, name)] if name else [])]
 
 
-def _index(fold: int, params: EvaluateParams, memory_bytes: int) -> SearchIndex:
-    """The fold's region index, in memory when it fits."""
-    index = load_index(paths.region_index(fold), memory_bytes)
-    if params.search == "exact":
-        return index
-    from fsslib.ivf_search import ivf_index  # needs faiss, an optional extra
-
-    return ivf_index(index)
-
-
-def _rectification(
-    params: EvaluateParams, background: Tensor | None, index: SearchIndex | None
-) -> Rectification:
-    if params.rectify_bg and background is None:
-        raise FsslibError("rectify_bg: true, but the model has no global background: set m below 1")
-    return Rectification(
-        background if params.rectify_bg else None,
-        params.w,
-        index,
-        params.top_n,
-        params.beta,
-    )
-
-
-def _metrics(
-    result: Evaluation,
-    drawn: EpisodeSet,
-    manifest: Manifest,
-    params: EvaluateParams,
-    precision: Precision,
-    parameters: int,
-) -> dict[str, Any]:
+def _metrics(result: Evaluation, scoring: Scoring) -> dict[str, Any]:
     """No times: the same run writes the same bytes."""
+    params, drawn, manifest = scoring.params, scoring.episodes, scoring.manifest
     return {
         "fold": drawn.fold,
         "dataset": drawn.dataset,
         "folds_rule": manifest.folds_rule,
         "protocol": drawn.protocol,
         "ways": drawn.ways,
-        "precision": precision,
+        "precision": scoring.precision,
         "long_side": params.long_side,
         "resize": params.resize,
         "search": params.search,
         "episode_list": episodes_hash(drawn)[:16],
         "images": result.images,
-        "parameters": parameters,
+        "parameters": parameter_count(scoring.encoder),
         **fold_metrics(result.counts, manifest.classes),
     }
 

@@ -4,7 +4,6 @@ A stage's model holds exactly the keys that `dvc.yaml` lists for it (a test comp
 `Params` inherits from all, so that every key has one definition and an unknown one is refused.
 """
 
-import re
 import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,6 +20,7 @@ from pydantic import (
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from fsslib.backbones import CHOICES, is_backbone
 from fsslib.errors import FsslibError
 
 PARAMS_FILE = Path("params.yaml")
@@ -32,13 +32,11 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 Miner = Literal["clusters", "simclr"]
-RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet50s", "resnet101s")
-TIMM_NAME = re.compile(r"timm:[A-Za-z0-9_.]+(@[1-9][0-9]?)?")
 
 
 def _backbone(name: str) -> str:
-    if name not in RESNETS and not TIMM_NAME.fullmatch(name):
-        raise ValueError(f"choose one of {', '.join(RESNETS)}, timm:NAME, timm:NAME@STRIDE")
+    if not is_backbone(name):
+        raise ValueError(f"choose one of {CHOICES}")
     return name
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fsslib.encoder import BACKBONES, Encoder
+from fsslib.backbones import BACKBONES
+from fsslib.encoder import Encoder
 from fsslib.models import guess_backbone, open_model
 from fsslib.weights import load_weights
 from tests.helpers import one_line, save_trained

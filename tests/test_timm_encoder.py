@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from fsslib.encoder import build_encoder, feature_shape, is_backbone, normalise
+from fsslib.backbones import is_backbone
+from fsslib.encoder import build_encoder, feature_shape, normalise
 from fsslib.encoding import make_encode
 from fsslib.timm_encoder import to_corners
 from fsslib.trained_model import load_model
@@ -97,8 +98,19 @@ def test_batch_norm_stays_frozen_and_layer_norm_is_trained():
     assert norms
     assert not any(m.training or m.weight.requires_grad for m in norms)
     vit = build_encoder(VIT)
+    trained = {id(parameter) for parameter in vit.trained_parameters()}
     norms = [m for m in vit.modules() if isinstance(m, nn.LayerNorm)]
-    assert any(m.weight.requires_grad for m in norms if m.weight is not None)
+    assert any(id(m.weight) in trained for m in norms if m.weight is not None)
+
+
+def test_what_no_feature_depends_on_is_not_trained():
+    vit = build_encoder(VIT)
+    names = {id(parameter): name for name, parameter in vit.named_parameters()}
+    trained = {names[id(parameter)] for parameter in vit.trained_parameters()}
+    assert trained
+    vit(torch.rand(2, 3, 48, 64)).square().sum().backward()
+    for name, parameter in vit.named_parameters():
+        assert (parameter.grad is not None) == (name in trained), name
 
 
 @pytest.mark.parametrize("name", [CNN, VIT])

@@ -94,7 +94,7 @@ class Trainer:
         self._cache = GradientCache(self._encode, settings.micro_images)
         generator = torch.Generator().manual_seed(settings.seed)
         self.head: MiningHead | ProjectionHead | None = None
-        groups = [{"params": [p for p in encoder.parameters() if p.requires_grad]}]
+        groups = [{"params": encoder.trained_parameters()}]
         if classes is not None:
             if settings.miner == "clusters":
                 self.head = MiningHead(encoder.channels, classes, generator, ranks)
