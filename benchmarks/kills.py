@@ -1,6 +1,7 @@
 """`kill -9` at random times: every rerun completes with the bytes of an undisturbed run.
 
     python -m benchmarks.kills --kills 20
+    python -m benchmarks.kills --kills 50 --stages repro    # the whole dvc repro
 
 Makes a tiny project of procedural scenes in a temporary folder, runs its stages once undisturbed,
 then kills `extract`, `cluster`, `annotate`, `train` and `index` again and again, one to three times
@@ -8,6 +9,8 @@ before each rerun: half of the times are drawn over the whole life of the proces
 part after its first file. After each rerun every file under data/ and results/ is compared with the
 undisturbed run, and nothing temporary may be left, neither `.part` files nor `.scratch` nor files
 in TMPDIR. After each kill, no file under its final name may be half written (`torn`).
+`repro` kills `dvc repro` with the stage that it runs, from a fresh clone on, one to five times
+before it may complete.
 
 The last line is one JSON object; the exit code is 1 when anything differs.
 """
@@ -21,14 +24,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import stages  # noqa: F401 - the process settings of the commands
-from tests.killing import OUTPUTS, Victim, kill_stage
+from tests.killing import OUTPUTS, REPRO, Victim, kill_repro, kill_stage
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20, help="of each stage")
     parser.add_argument("--seed", type=int, default=0, help="of the times")
-    parser.add_argument("--stages", nargs="*", default=list(OUTPUTS), choices=list(OUTPUTS))
+    parser.add_argument("--stages", nargs="*", default=list(OUTPUTS), choices=[*OUTPUTS, REPRO])
     return parser.parse_args()
 
 
@@ -36,10 +39,17 @@ def main() -> None:
     args = parse()
     tallies = {}
     with tempfile.TemporaryDirectory() as folder:
-        victim = Victim.make(Path(folder))
+        whole, parts = (Path(folder) / name for name in ("whole", "parts"))
+        victims = {s: Victim.make(whole, REPRO) for s in args.stages if s == REPRO}
+        if {*args.stages} != {*victims}:
+            made = Victim.make(parts)
+            victims |= dict.fromkeys(OUTPUTS, made)
         for stage in args.stages:
-            started = time.monotonic()
-            tallies[stage] = kill_stage(victim, stage, args.kills, args.seed)
+            victim, started = victims[stage], time.monotonic()
+            if stage == REPRO:
+                tallies[stage] = kill_repro(victim, args.kills, args.seed)
+            else:
+                tallies[stage] = kill_stage(victim, stage, args.kills, args.seed)
             first, end = victim.seconds[stage]
             print(
                 f"{stage:9s} undisturbed {end:.1f} s, writing after {first:.1f} s; "

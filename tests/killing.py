@@ -1,5 +1,6 @@
-"""Killing a stage at random times and seeing what it leaves behind."""
+"""Killing a stage, or a whole `dvc repro`, at random times and seeing what it leaves behind."""
 
+import contextlib
 import hashlib
 import os
 import random
@@ -9,6 +10,8 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 from tests.project import Project
 
@@ -32,6 +35,12 @@ ALL_FOLDS = ("prepare", "extract", "collect")
 GROWING = (f"data/train/{FOLD}/live/", f"results/folds/{FOLD}/training.png")
 """Curves, which grow row by row, and the picture, drawn anew: whole when the training is."""
 TRAINING = {"iterations": 10, "checkpoint": 4, "pairs": 2}
+REPRO = "repro"
+"""In place of a stage: `dvc repro`."""
+TIMES = "timing.json"
+"""The one file of a run that two undisturbed runs do not write alike."""
+KILL_WITHIN = 0.5
+"""Of the time of an undisturbed `dvc repro`: a kill comes at most that late after each start."""
 TICK = 0.002
 """Seconds between looks at the folder while waiting for the first file."""
 
@@ -47,7 +56,8 @@ class Tally:
         same_bytes: completed reruns after which every file is what it was without any kill.
         left_behind: files that are there after a rerun and should not be.
         torn: files found under their final name after a kill that were not whole.
-        writing: kills while work lay in `.scratch` or outputs were there; the others came earlier.
+        writing: kills while work lay in `.scratch` or outputs were there, the others came earlier;
+            of `dvc repro`, kills while a stage was running.
     """
 
     kills: int = 0
@@ -83,13 +93,14 @@ class Victim:
 
     @classmethod
     def make(cls, folder: Path, last: str = "index") -> "Victim":
-        """Make the project and run its stages up to `last` without disturbing them."""
+        """Make the project and run its stages up to `last`, or `REPRO`, without disturbing them."""
         temporary = folder / "tmp"
         temporary.mkdir(parents=True)
         victim = cls(Project(folder / "project"), temporary)
         victim.project.put(shard_images=SHARD_IMAGES, folds=[FOLD])
         victim.project.set_training(**TRAINING)
-        for stage in ORDER[: ORDER.index(last) + 1]:
+        victim.project.commit()
+        for stage in [REPRO] if last == REPRO else ORDER[: ORDER.index(last) + 1]:
             victim.run(stage)
         victim.truth = victim.digests()
         return victim
@@ -105,8 +116,8 @@ class Victim:
 
     def start(self, stage: str) -> "subprocess.Popen[bytes]":
         """Start a stage in a process group of its own."""
-        command = ["python", "-m", f"stages.{stage}"]
-        if stage not in ALL_FOLDS:
+        command = ["dvc", "repro"] if stage == REPRO else ["python", "-m", f"stages.{stage}"]
+        if stage not in (*ALL_FOLDS, REPRO):
             command += ["--fold", str(FOLD)]
         environment = {**self.project.environment(), "TMPDIR": str(self.temporary)}
         return subprocess.Popen(
@@ -133,14 +144,18 @@ class Victim:
         return any(p.is_file() or any(f.is_file() for f in p.rglob("*")) for p in places)
 
     def digests(self) -> dict[str, str]:
-        """SHA-256 of every file under data and results, by path."""
+        """SHA-256 of every file under data and results, by path; of times, none."""
         folder = self.project.folder
         files = [p for top in ("data", "results") for p in (folder / top).rglob("*")]
         return {
             str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
             for p in files
-            if p.is_file()
+            if p.is_file() and p.name != TIMES
         }
+
+    def forget(self) -> None:
+        """As freshly cloned: without outputs, cache and lock file of DVC's."""
+        self.project.run("git", "clean", "-dffxq")
 
     def remove_outputs(self, stage: str) -> None:
         """Delete what a stage wrote, as DVC does before it runs one."""
@@ -189,6 +204,40 @@ class Victim:
         # Files only: torch makes an empty folder there whenever it is imported.
         temporary = [p for p in self.temporary.rglob("*") if p.is_file()]
         return [*parts, *scratch, *temporary]
+
+
+def kill_all(process: "subprocess.Popen[bytes]") -> int:
+    """Kill a process and all that it started, as a machine that loses power; how many."""
+    try:
+        family = psutil.Process(process.pid)
+        processes = [family, *family.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0
+    for one in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    process.wait()
+    psutil.wait_procs(processes[1:])
+    return len(processes)
+
+
+def kill_repro(victim: Victim, kills: int, seed: int) -> Tally:
+    """Kill `dvc repro` from nothing `kills` times; after one to five, let it complete."""
+    rng, tally = random.Random(f"{REPRO} {seed}"), Tally()
+    end = victim.seconds[REPRO][1]
+    while tally.kills < kills:
+        victim.forget()
+        goal = min(kills, tally.kills + rng.randint(1, 5))
+        while tally.kills < goal:
+            process = victim.start(REPRO)
+            time.sleep(rng.uniform(0, KILL_WITHIN * end))
+            killed = kill_all(process)
+            tally.kills += killed > 0
+            tally.writing += killed > 1  # a stage was running
+            if not killed:  # it completed
+                break
+        victim.rerun(REPRO, tally)
+    return tally
 
 
 def kill_stage(victim: Victim, stage: str, kills: int, seed: int) -> Tally:

@@ -12,7 +12,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from tests.killing import FOLD, TICK, Tally, Victim, kill_stage
+from tests.killing import FOLD, REPRO, TICK, Tally, Victim, kill_repro, kill_stage
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +88,12 @@ def test_two_processes_train_the_model_of_one(victim):
         assert (together[name] - expected).abs().max() < 2e-3 * expected.abs().max(), name
     assert steps_drawn(victim) == 10
     assert not victim.strays()
+
+
+@pytest.mark.nightly
+@pytest.mark.slow
+def test_a_killed_repro_completes_with_the_same_bytes(tmp_path):
+    victim = Victim.make(tmp_path, last=REPRO)
+    tally = kill_repro(victim, kills=4, seed=0)
+    assert tally.kills == 4
+    assert tally.passed, tally

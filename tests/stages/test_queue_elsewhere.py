@@ -1,0 +1,31 @@
+"""Queued experiments run in copies of the project; their photographs lie somewhere else."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from stages import sweep
+from tests.bad_input.world import PARAMS, make_photographs, set_params
+from tests.project import Project
+
+
+@pytest.mark.nightly
+@pytest.mark.slow
+@pytest.mark.parametrize("absolute", [True, False])
+def test_two_workers_read_photographs_outside_the_repository(tmp_path, monkeypatch, absolute):
+    photos = tmp_path / "my photos"
+    make_photographs(photos)
+    project = Project(tmp_path / "project")
+    root = str(photos) if absolute else "../my photos"
+    set_params(**{**PARAMS, "data_root": root})(project.folder)
+    project.run("dvc", "repro", "train@0")
+    project.commit()
+    monkeypatch.chdir(project.folder)
+    for name, value in project.environment().items():
+        monkeypatch.setenv(name, value)
+    done = CliRunner().invoke(sweep.app, ["w", "--start", "--jobs", "2"])
+    assert done.exit_code == 0, done.output
+    shown = json.loads(project.run("dvc", "exp", "show", "--json").splitlines()[0])
+    states = [row["state"] for branch in shown for e in branch["experiments"] for row in e["revs"]]
+    assert states == ["Success"] * 5
