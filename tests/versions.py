@@ -54,6 +54,8 @@ def main() -> None:
         "OMP_WAIT_POLICY": "PASSIVE",
     }
     arguments = args.arguments or ["-n", "2", "--dist", "loadfile"]
+    if args.lowest:  # old releases warn of each other
+        arguments += ["-W", "default"]
     done = subprocess.run([str(python), "-m", "pytest", *arguments], cwd=ROOT, env=environment)
     sys.exit(done.returncode)
 
