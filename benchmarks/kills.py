@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import stages  # noqa: F401 - the process settings of the commands
@@ -39,13 +40,10 @@ def main() -> None:
     args = parse()
     tallies = {}
     with tempfile.TemporaryDirectory() as folder:
-        whole, parts = (Path(folder) / name for name in ("whole", "parts"))
-        victims = {s: Victim.make(whole, REPRO) for s in args.stages if s == REPRO}
-        if {*args.stages} != {*victims}:
-            made = Victim.make(parts)
-            victims |= dict.fromkeys(OUTPUTS, made)
+        victim_up_to = cache(lambda last: Victim.make(Path(folder) / last, last))
         for stage in args.stages:
-            victim, started = victims[stage], time.monotonic()
+            victim = victim_up_to(REPRO if stage == REPRO else "index")
+            started = time.monotonic()
             if stage == REPRO:
                 tallies[stage] = kill_repro(victim, args.kills, args.seed)
             else:
