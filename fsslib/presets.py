@@ -79,6 +79,7 @@ PASCAL = {
     "training.pool_images": 32,
     "training.crop": 473,
     "training.checkpoint": 500,
+    "training.picture_every": 500,
 }
 """Section 4.1, PASCAL-5i."""
 

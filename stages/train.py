@@ -53,12 +53,13 @@ def _train(fold: int, everything: Params) -> None:
     params = stage_params(TrainParams, everything)
     precision = run_precision(params.training.precision, runtime, "training.precision")
     about = _about(fold, params, precision)
-    batches = _batches(fold, params, ranks)
+    device = _device(runtime, ranks)
+    batches = _batches(fold, params, ranks, device)
     trainer = Trainer(
         initial_encoder(params),
         load_clusters(paths.clusters(fold)).k + 1 if params.mine else None,
         _settings(params, precision),
-        _device(runtime, ranks),
+        device,
         ranks,
     )
     checkpoint = paths.SCRATCH / f"train-{_key(fold, params, about)}" / "checkpoint.safetensors"
@@ -172,8 +173,9 @@ def _settings(params: TrainParams, precision: Precision) -> TrainSettings:
     )
 
 
-def _batches(fold: int, params: TrainParams, ranks: Ranks) -> StepBatches:
+def _batches(fold: int, params: TrainParams, ranks: Ranks, device: torch.device) -> StepBatches:
     t = params.training
+    later = device.type == "cuda"  # a GPU changes colours while the next crops are read
     plan = BatchPlan(
         t.pairs,
         t.shot,
@@ -189,9 +191,11 @@ def _batches(fold: int, params: TrainParams, ranks: Ranks) -> StepBatches:
         return StepBatches(manifest, fold, plan, t.iterations, ranks=ranks)
     pool = open_pool(manifest, fold, params)
     if params.miner == "simclr":
-        return StepBatches(manifest, fold, plan, t.iterations, pool, ranks=ranks, contrast=True)
+        return StepBatches(manifest, fold, plan, t.iterations, pool, None, ranks, True, later)
     masks = PseudoMasks(paths.pseudo_masks(fold))
-    return StepBatches(manifest, fold, plan, t.iterations, pool, masks.read, ranks)
+    return StepBatches(
+        manifest, fold, plan, t.iterations, pool, masks.read, ranks, colours_later=later
+    )
 
 
 def _loader(batches: StepBatches, start: int, runtime: Runtime) -> Iterator[Batch]:

@@ -17,7 +17,7 @@ from fsslib.data.images import UInt8, read_image, read_mask
 from fsslib.data.manifest import Manifest
 from fsslib.data.pool import PoolImage
 from fsslib.data.scaling import shrink
-from fsslib.data.transforms import crop_on_class, rescale, strong_augment
+from fsslib.data.transforms import Colours, crop_on_class, draw_colours, rescale, strong_crop
 from fsslib.errors import FsslibError
 from fsslib.ranks import ALONE, Ranks
 
@@ -32,6 +32,7 @@ class Batch(TypedDict, total=False):
     query_images: (P, 3, c, c) uint8; query_masks: (P, c, c) uint8;
     pool_images: (B, 3, c, c) uint8; pool_masks: (B, c, c) uint8 in 0 to K (absent unless mined).
     To be contrasted, pool_images is (2B, 3, c, c), first and then second views, without masks.
+    pool_colours: what is still to be done to each pool image's colours (absent when it is done).
     """
 
     support_images: Tensor
@@ -40,6 +41,7 @@ class Batch(TypedDict, total=False):
     query_masks: Tensor
     pool_images: Tensor
     pool_masks: Tensor
+    pool_colours: list[Colours]
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class StepBatches(Dataset[Batch]):
         pseudo: reads a pool image's pseudo-mask by its id; without it the pool is not mined.
         ranks: this process among those that train together.
         contrast: give two views of each pool image in place of pseudo-masks.
+        colours_later: leave the pool images' colours to who takes the batch, a GPU for example.
 
     Attributes:
         by_class: ids of the images of each class that episodes are drawn of.
@@ -99,6 +102,7 @@ class StepBatches(Dataset[Batch]):
         pseudo: Callable[[str], UInt8] | None = None,
         ranks: Ranks = ALONE,
         contrast: bool = False,
+        colours_later: bool = False,
     ) -> None:
         self.plan, self.steps = plan, steps
         self._pair_slots = ranks.part(plan.pairs, "training.pairs")
@@ -112,6 +116,7 @@ class StepBatches(Dataset[Batch]):
         self._classes = sorted(self.by_class)
         self.names = {c: manifest.classes[c] for c in self._classes}
         self.pool, self._pseudo, self._contrast = pool, pseudo, contrast
+        self._colours_later = colours_later
 
     def __len__(self) -> int:
         return self.steps
@@ -132,11 +137,15 @@ class StepBatches(Dataset[Batch]):
         )
         if self.mined:
             extra = [self._pool_image(step, slot) for slot in self._pool_slots]
-            batch["pool_images"] = torch.stack([image for image, _ in extra])
-            batch["pool_masks"] = torch.stack([mask for _, mask in extra])
+            batch["pool_masks"] = torch.stack([mask for _, mask, _ in extra])
         elif self._contrast:
             places = [(slot, view) for view in (0, 1) for slot in self._pool_slots]
-            batch["pool_images"] = torch.stack([self._view(step, *place) for place in places])
+            extra = [self._view(step, *place) for place in places]
+        else:
+            return batch
+        batch["pool_images"] = torch.stack([image for image, _, _ in extra])
+        if self._colours_later:
+            batch["pool_colours"] = [colours for _, _, colours in extra]
         return batch
 
     def _pair(self, step: int, slot: int) -> tuple[list[Tensor], list[Tensor]]:
@@ -172,16 +181,23 @@ class StepBatches(Dataset[Batch]):
         epoch, place = divmod(step * self.plan.pool_images + slot, len(self.pool))
         return self.pool[int(_order(self.plan.seed, epoch, len(self.pool))[place])]
 
-    def _pool_image(self, step: int, slot: int) -> tuple[Tensor, Tensor]:
+    def _pool_image(self, step: int, slot: int) -> tuple[Tensor, Tensor, Colours]:
         rng = np.random.default_rng([self.plan.seed, POOL, step, slot])
-        image, mask = self.read_pool(self._pool_item(step, slot))
-        return strong_augment(image, mask, self.plan.crop, rng)
+        return self._augment(*self.read_pool(self._pool_item(step, slot)), rng)
 
-    def _view(self, step: int, slot: int, view: int) -> Tensor:
+    def _view(self, step: int, slot: int, view: int) -> tuple[Tensor, Tensor, Colours]:
         """One of two strong augmentations of a pool image; no mask is read."""
         rng = np.random.default_rng([self.plan.seed, VIEWS, step, slot, view])
         image = _read_photograph(self._pool_item(step, slot).path)
-        return strong_augment(image, torch.zeros_like(image[0]), self.plan.crop, rng)[0]
+        return self._augment(image, torch.zeros_like(image[0]), rng)
+
+    def _augment(
+        self, image: Tensor, mask: Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor, Colours]:
+        """A strong augmentation of both (section 4.1), and what its colours are drawn to be."""
+        image, mask = strong_crop(image, mask, self.plan.crop, rng)
+        colours = draw_colours(rng)
+        return image if self._colours_later else colours.apply(image), mask, colours
 
     def read_pool(self, item: PoolImage) -> tuple[Tensor, Tensor]:
         """A pool image, (3, H, W) uint8, and its pseudo-mask, (H, W) uint8, as they are stored.

@@ -1,6 +1,6 @@
 """Training transforms on uint8 tensors; every random choice comes from the generator given."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ CROP_AREA = (0.25, 1.0)
 of an object to be a region."""
 ASPECT = (3 / 4, 4 / 3)
 JITTER_PROBABILITY, GRAY_PROBABILITY, BLUR_PROBABILITY = 0.8, 0.2, 0.5
-BRIGHTNESS = CONTRAST = SATURATION = 0.8
+JITTER = (("brightness", 0.8), ("contrast", 0.8), ("saturation", 0.8))
 HUE = 0.2
 BLUR_SIGMA = (0.1, 2.0)
 
@@ -75,12 +75,53 @@ def crop_on_class(
     return image, mask
 
 
-def strong_augment(
+@dataclass(frozen=True)
+class Colours:
+    """What SimCLR's strong augmentation does to an image's colours, drawn apart from doing it.
+
+    Attributes:
+        adjustments: ("brightness", "contrast" or "saturation", factor) or ("hue", turns), in order.
+        gray: drop the colours.
+        blur: deviation of a Gaussian in px, None for no blur.
+    """
+
+    adjustments: tuple[tuple[str, float], ...]
+    gray: bool
+    blur: float | None
+
+    def apply(self, image: Tensor) -> Tensor:
+        """(3, H, W) uint8 to the same, on the image's device."""
+        for name, amount in self.adjustments:
+            image = getattr(tv, f"adjust_{name}")(image, amount)
+        if self.gray:
+            image = tv.rgb_to_grayscale(image, num_output_channels=3)
+        if self.blur is not None:
+            # Three deviations hold 99.7 % of the kernel; SimCLR's tenth of the image adds zeros.
+            side = 2 * int(np.ceil(3 * self.blur)) + 1
+            side = min(side, 2 * ((min(image.shape[1:]) - 1) // 2) + 1)
+            image = tv.gaussian_blur(image, [side, side], [self.blur, self.blur])
+        return image
+
+
+def draw_colours(rng: np.random.Generator) -> Colours:
+    """Colour jitter in random order, grayscale and Gaussian blur."""
+    adjustments: list[tuple[str, float]] = []
+    if rng.random() < JITTER_PROBABILITY:
+        for name, strength in JITTER:
+            adjustments.append((name, float(rng.uniform(1 - strength, 1 + strength))))
+        adjustments.append(("hue", float(rng.uniform(-HUE, HUE))))
+        adjustments = [adjustments[number] for number in rng.permutation(len(adjustments))]
+    gray = bool(rng.random() < GRAY_PROBABILITY)
+    blur = float(rng.uniform(*BLUR_SIGMA)) if rng.random() < BLUR_PROBABILITY else None
+    return Colours(tuple(adjustments), gray, blur)
+
+
+def strong_crop(
     image: Tensor, mask: Tensor, crop: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """SimCLR's strong augmentation for a pseudo-labelled image (section 4.1, after [5]).
+    """The part of SimCLR's strong augmentation that moves a pseudo-mask along: crop and flip.
 
-    Resized crop and flip move the pseudo-mask along; colour jitter, grayscale and blur leave it.
+    `draw_colours` has the rest of it (section 4.1, after [5]).
 
     Args:
         image: (3, H, W) uint8.
@@ -95,7 +136,7 @@ def strong_augment(
     mask = tv.resized_crop(mask[None], top, left, height, width, size, nearest)[0]
     if rng.random() < 0.5:
         image, mask = image.flip(-1), mask.flip(-1)
-    return strong_colour(image, rng), mask
+    return image, mask
 
 
 def centre_square(image: Tensor, mask: Tensor, side: int) -> tuple[Tensor, Tensor]:
@@ -113,29 +154,3 @@ def _crop_box(height: int, width: int, rng: np.random.Generator) -> tuple[int, i
     h = min(height, max(1, round(float(np.sqrt(area / aspect)))))
     w = min(width, max(1, round(float(np.sqrt(area * aspect)))))
     return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
-
-
-def strong_colour(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """Colour jitter in random order, grayscale and Gaussian blur: (3, H, W) uint8 to the same."""
-    if rng.random() < JITTER_PROBABILITY:
-        steps: list[Callable[[Tensor], Tensor]] = []
-        for adjust, strength in (
-            (tv.adjust_brightness, BRIGHTNESS),
-            (tv.adjust_contrast, CONTRAST),
-            (tv.adjust_saturation, SATURATION),
-        ):
-            factor = float(rng.uniform(1 - strength, 1 + strength))
-            steps.append(lambda x, f=factor, a=adjust: a(x, f))  # type: ignore[misc]
-        shift = float(rng.uniform(-HUE, HUE))
-        steps.append(lambda x: tv.adjust_hue(x, shift))
-        for number in rng.permutation(len(steps)):
-            image = steps[number](image)
-    if rng.random() < GRAY_PROBABILITY:
-        image = tv.rgb_to_grayscale(image, num_output_channels=3)
-    if rng.random() < BLUR_PROBABILITY:
-        sigma = float(rng.uniform(*BLUR_SIGMA))
-        # Three deviations hold 99.7 % of the kernel; SimCLR's tenth of the image only adds zeros.
-        side = 2 * int(np.ceil(3 * sigma)) + 1
-        side = min(side, 2 * ((min(image.shape[1:]) - 1) // 2) + 1)
-        image = tv.gaussian_blur(image, [side, side], [sigma, sigma])
-    return image

@@ -156,7 +156,11 @@ class Trainer:
         parts = [batch["support_images"].flatten(0, 1), batch["query_images"]]
         if self.head is not None:
             parts.append(batch["pool_images"])
-        return torch.cat([p.to(self.device, non_blocking=True) for p in parts])
+        parts = [p.to(self.device, non_blocking=True) for p in parts]
+        if self.head is not None and "pool_colours" in batch:
+            colours = zip(batch["pool_colours"], parts.pop(), strict=True)
+            parts.append(torch.stack([drawn.apply(image) for drawn, image in colours]))
+        return torch.cat(parts)
 
     def _autocast(self) -> torch.autocast:
         wanted = self.settings.precision == "bfloat16"

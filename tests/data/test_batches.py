@@ -269,3 +269,21 @@ def test_long_side_scales_photographs_before_the_drawn_factor(discs):
     for step in range(4):
         assert same(halved[step], plain[step])
     assert not all(same(plain[step], own[step]) for step in range(4))
+
+
+@pytest.mark.parametrize("contrast", [False, True])
+def test_colours_done_later_are_those_done_at_once(discs, pool, contrast):
+    def batch(later):
+        pseudo = None if contrast else pseudo_mask
+        extra = {"contrast": contrast, "colours_later": later}
+        return StepBatches(discs, 1, PLAN, 3, pool, pseudo, **extra)[2]
+
+    ready, later = batch(False), batch(True)
+    drawn = later.pop("pool_colours")
+    assert not torch.equal(ready["pool_images"], later["pool_images"])
+    done = [
+        colours.apply(image) for colours, image in zip(drawn, later["pool_images"], strict=True)
+    ]
+    later["pool_images"] = torch.stack(done)
+    assert ready.keys() == later.keys()
+    assert all(torch.equal(ready[name], later[name]) for name in ready)

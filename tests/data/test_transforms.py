@@ -9,10 +9,10 @@ from fsslib.data.transforms import (
     GRAY,
     centre_square,
     crop_on_class,
+    draw_colours,
     pad_to,
     rescale,
-    strong_augment,
-    strong_colour,
+    strong_crop,
 )
 
 
@@ -143,13 +143,12 @@ def test_rescale_by_one_changes_nothing_and_never_vanishes():
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_strong_augmentation_moves_the_pseudo_mask_along(seed, monkeypatch):
-    monkeypatch.setattr(transforms, "strong_colour", lambda image, rng: image)
+def test_strong_crops_move_the_pseudo_mask_along(seed):
     # Halves: after a crop and resize each pixel still tells which half it came from.
     image, mask = torch.zeros(3, 60, 90, dtype=torch.uint8), torch.zeros(60, 90, dtype=torch.uint8)
     image[:, :, 45:], mask[:, 45:] = 200, 3
     image[:, :20], mask[:20] = 100, 5
-    moved, moved_mask = strong_augment(image, mask, 32, rng(seed))
+    moved, moved_mask = strong_crop(image, mask, 32, rng(seed))
     assert moved.shape == (3, 32, 32)
     assert moved_mask.shape == (32, 32)
     values = {0: 0, 3: 200, 5: 100}
@@ -160,12 +159,11 @@ def test_strong_augmentation_moves_the_pseudo_mask_along(seed, monkeypatch):
     assert ((moved[0] - expected).abs() < 30).float().mean() > 0.9  # but for blended borders
 
 
-def test_strong_augmentation_flips_half_of_the_time(monkeypatch):
-    monkeypatch.setattr(transforms, "strong_colour", lambda image, rng: image)
+def test_strong_crops_flip_half_of_the_time():
     image, mask = marked(60, 90)
     flips = 0
     for seed in range(60):
-        moved = strong_augment(image, mask, 16, rng(seed))[0].float()
+        moved = strong_crop(image, mask, 16, rng(seed))[0].float()
         flips += bool(moved[1, :, 0].mean() > moved[1, :, -1].mean())
     assert 15 < flips < 45
 
@@ -187,7 +185,8 @@ def test_crops_keep_between_a_quarter_and_all_of_the_image():
 def test_tiny_and_thin_images_are_augmented_too(size):
     image, mask = marked(*size) if max(size) < 256 else marked(5, 200)
     for seed in range(10):
-        moved, moved_mask = strong_augment(image, mask, 32, rng(seed))
+        moved, moved_mask = strong_crop(image, mask, 32, rng(seed))
+        moved = draw_colours(rng(seed)).apply(moved)
         assert moved.shape == (3, 32, 32)
         assert set(moved_mask.unique().tolist()) <= set(mask.unique().tolist())
 
@@ -196,7 +195,7 @@ def test_colour_augmentation_jitters_grays_and_blurs_as_often_as_simclr():
     noise = torch.randint(0, 256, (3, 24, 24), dtype=torch.uint8)
     same = gray = 0
     for seed in range(400):
-        result = strong_colour(noise, rng(seed))
+        result = draw_colours(rng(seed)).apply(noise)
         assert result.dtype == torch.uint8
         assert result.shape == noise.shape
         same += bool(torch.equal(result, noise))
@@ -212,7 +211,9 @@ def test_the_generator_alone_decides(augment):
 
     def run(seed):
         if augment is None:
-            return strong_augment(image, mask, 24, rng(seed))
+            generator = rng(seed)
+            image_and_mask = strong_crop(image, mask, 24, generator)
+            return draw_colours(generator).apply(image_and_mask[0]), image_and_mask[1]
         return crop_on_class(image, mask, 24, 20, rng(seed))
 
     torch.manual_seed(1)

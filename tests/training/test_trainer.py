@@ -231,6 +231,15 @@ def test_the_same_batches_end_in_the_same_weights(batches):
     assert differing(*states) == []
 
 
+def test_colours_may_be_left_to_the_device(discs):
+    states = []
+    for later in (False, True):
+        trainer = make_trainer()
+        trainer.step(make_batches(discs, later=later)[0])
+        states.append(state_of(trainer))
+    assert differing(*states) == []
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_is_refused_before_it_spoils_the_weights(batches, value):
     trainer = make_trainer()

@@ -34,7 +34,7 @@ def make_trainer(classes=CLASSES, ranks=ALONE, backbone="resnet18", short=False,
     return Trainer(encoder, classes, settings(**changes), CPU, ranks)
 
 
-def make_batches(manifest, steps=6, mined=True, shot=1, ranks=ALONE, contrast=False):
+def make_batches(manifest, steps=6, mined=True, shot=1, ranks=ALONE, contrast=False, later=False):
     """Fold 1: classes 1 to 3 are base; pseudo-masks are the brightness in four steps."""
     pool = [PoolImage(r.id, manifest.image_path(r)) for r in manifest.train]
     photos = {i.id: i.path for i in pool}
@@ -44,7 +44,7 @@ def make_batches(manifest, steps=6, mined=True, shot=1, ranks=ALONE, contrast=Fa
 
     plan = BatchPlan(2, shot, 2, 32, 30, (1.0, 1.0), seed=0)
     masks = pseudo if mined else None
-    return StepBatches(manifest, 1, plan, steps, pool, masks, ranks, contrast)
+    return StepBatches(manifest, 1, plan, steps, pool, masks, ranks, contrast, later)
 
 
 def state_of(trainer):
