@@ -27,7 +27,7 @@ import torch
 from benchmarks import effect
 from benchmarks.parts import timed
 from benchmarks.training import make_batch
-from fsslib.data.transforms import draw_colours
+from fsslib.data.colours import draw_colours
 from fsslib.encoder import Encoder
 from fsslib.encoding import Precision, make_encode, map_ordered
 from fsslib.training.trainer import Trainer, TrainSettings

@@ -67,7 +67,7 @@ def _train(fold: int, everything: Params) -> None:
     require_same_step(trainer.step_number, ranks)
     picture = paths.fold_results(fold) / "training.png"
     watch = Watch(trainer, batches, params.training.picture_every, picture)
-    rest = _loader(batches, len(history), runtime)
+    rest = _loader(batches, len(history), runtime, device)
     _run(trainer, rest, params.training, Records(fold, checkpoint, about, history, watch))
     if ranks.leads:
         save_model(trainer, paths.model(fold), about)
@@ -198,7 +198,9 @@ def _batches(fold: int, params: TrainParams, ranks: Ranks, device: torch.device)
     )
 
 
-def _loader(batches: StepBatches, start: int, runtime: Runtime) -> Iterator[Batch]:
+def _loader(
+    batches: StepBatches, start: int, runtime: Runtime, device: torch.device
+) -> Iterator[Batch]:
     return iter(
         DataLoader(
             batches,
@@ -206,6 +208,7 @@ def _loader(batches: StepBatches, start: int, runtime: Runtime) -> Iterator[Batc
             sampler=range(start, len(batches)),
             num_workers=runtime.workers,
             worker_init_fn=ignore_signals,
+            pin_memory=device.type == "cuda",
         )
     )
 

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from fsslib.data.colours import Colours, draw_colours
 from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8, read_image, read_mask
 from fsslib.data.manifest import Manifest
 from fsslib.data.pool import PoolImage
 from fsslib.data.scaling import shrink
-from fsslib.data.transforms import Colours, crop_on_class, draw_colours, rescale, strong_crop
+from fsslib.data.transforms import crop_on_class, rescale, strong_crop
 from fsslib.errors import FsslibError
 from fsslib.ranks import ALONE, Ranks
 

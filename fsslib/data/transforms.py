@@ -1,7 +1,5 @@
 """Training transforms on uint8 tensors; every random choice comes from the generator given."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,10 +15,6 @@ CROP_AREA = (0.25, 1.0)
 """Share of a pool image that a strong crop keeps. SimCLR's lower end of 0.08 leaves too few pixels
 of an object to be a region."""
 ASPECT = (3 / 4, 4 / 3)
-JITTER_PROBABILITY, GRAY_PROBABILITY, BLUR_PROBABILITY = 0.8, 0.2, 0.5
-JITTER = (("brightness", 0.8), ("contrast", 0.8), ("saturation", 0.8))
-HUE = 0.2
-BLUR_SIGMA = (0.1, 2.0)
 
 
 def rescale(image: Tensor, mask: Tensor, factor: float) -> tuple[Tensor, Tensor]:
@@ -75,53 +69,12 @@ def crop_on_class(
     return image, mask
 
 
-@dataclass(frozen=True)
-class Colours:
-    """What SimCLR's strong augmentation does to an image's colours, drawn apart from doing it.
-
-    Attributes:
-        adjustments: ("brightness", "contrast" or "saturation", factor) or ("hue", turns), in order.
-        gray: drop the colours.
-        blur: deviation of a Gaussian in px, None for no blur.
-    """
-
-    adjustments: tuple[tuple[str, float], ...]
-    gray: bool
-    blur: float | None
-
-    def apply(self, image: Tensor) -> Tensor:
-        """(3, H, W) uint8 to the same, on the image's device."""
-        for name, amount in self.adjustments:
-            image = getattr(tv, f"adjust_{name}")(image, amount)
-        if self.gray:
-            image = tv.rgb_to_grayscale(image, num_output_channels=3)
-        if self.blur is not None:
-            # Three deviations hold 99.7 % of the kernel; SimCLR's tenth of the image adds zeros.
-            side = 2 * int(np.ceil(3 * self.blur)) + 1
-            side = min(side, 2 * ((min(image.shape[1:]) - 1) // 2) + 1)
-            image = tv.gaussian_blur(image, [side, side], [self.blur, self.blur])
-        return image
-
-
-def draw_colours(rng: np.random.Generator) -> Colours:
-    """Colour jitter in random order, grayscale and Gaussian blur."""
-    adjustments: list[tuple[str, float]] = []
-    if rng.random() < JITTER_PROBABILITY:
-        for name, strength in JITTER:
-            adjustments.append((name, float(rng.uniform(1 - strength, 1 + strength))))
-        adjustments.append(("hue", float(rng.uniform(-HUE, HUE))))
-        adjustments = [adjustments[number] for number in rng.permutation(len(adjustments))]
-    gray = bool(rng.random() < GRAY_PROBABILITY)
-    blur = float(rng.uniform(*BLUR_SIGMA)) if rng.random() < BLUR_PROBABILITY else None
-    return Colours(tuple(adjustments), gray, blur)
-
-
 def strong_crop(
     image: Tensor, mask: Tensor, crop: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
     """The part of SimCLR's strong augmentation that moves a pseudo-mask along: crop and flip.
 
-    `draw_colours` has the rest of it (section 4.1, after [5]).
+    `fsslib.data.colours` has the rest of it (section 4.1, after [5]).
 
     Args:
         image: (3, H, W) uint8.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fsslib.data.batches import Batch
+from fsslib.data.colours import apply_together
 from fsslib.encoder import Encoder, normalise
 from fsslib.encoding import Precision
 from fsslib.errors import FsslibError
@@ -156,11 +157,14 @@ class Trainer:
         parts = [batch["support_images"].flatten(0, 1), batch["query_images"]]
         if self.head is not None:
             parts.append(batch["pool_images"])
-        parts = [p.to(self.device, non_blocking=True) for p in parts]
+        parts = [self._sent(p) for p in parts]
         if self.head is not None and "pool_colours" in batch:
-            colours = zip(batch["pool_colours"], parts.pop(), strict=True)
-            parts.append(torch.stack([drawn.apply(image) for drawn, image in colours]))
+            parts[-1] = apply_together(parts[-1], batch["pool_colours"])
         return torch.cat(parts)
+
+    def _sent(self, tensor: Tensor) -> Tensor:
+        """On the device; from pinned memory without waiting for what it is still computing."""
+        return tensor.to(self.device, non_blocking=True)
 
     def _autocast(self) -> torch.autocast:
         wanted = self.settings.precision == "bfloat16"
@@ -182,7 +186,7 @@ class Trainer:
             pool = features[pairs * (shot + 1) :]
             head_scores = None if self.head is None else self.head(pool)
         features = features[: pairs * (shot + 1)].float()
-        masks = batch["support_masks"].to(self.device)
+        masks = self._sent(batch["support_masks"])
         support_features = features[: pairs * shot].unflatten(0, (pairs, shot))
         foreground, background = episode_prototypes(support_features, masks)
         self._remember(background, masks)
@@ -194,14 +198,14 @@ class Trainer:
             self.settings.background_share,
             self.settings.sigma,
         )
-        truth = batch["query_masks"].to(self.device)
+        truth = self._sent(batch["query_masks"])
         episode = pixel_loss(scores, truth)
         progress = {"episode_iou": foreground_iou(scores, truth)}
         if head_scores is None:
             return episode, None, progress
         if self.settings.miner == "simclr":
             return episode, contrastive_loss(head_scores.float(), ranks=self.ranks), progress
-        labels = batch["pool_masks"].to(self.device)
+        labels = self._sent(batch["pool_masks"])
         progress["pseudo_accuracy"] = label_agreement(head_scores, labels)
         return episode, pixel_loss(head_scores, labels), progress
 

@@ -235,9 +235,9 @@ def test_colours_may_be_left_to_the_device(discs):
     states = []
     for later in (False, True):
         trainer = make_trainer()
-        trainer.step(make_batches(discs, later=later)[0])
-        states.append(state_of(trainer))
-    assert differing(*states) == []
+        states.append(trainer.step(make_batches(discs, later=later)[0]))
+    assert states[0] == pytest.approx(states[1], rel=2e-3)
+    assert states[0]["episode"] == states[1]["episode"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
