@@ -156,7 +156,7 @@ def joint_step(backbone: str, compiled: bool, steps: int = 12) -> Json:
     trainer = Trainer(Encoder(backbone), 6, settings, GPU)
     for _ in range(4):
         trainer.step(batch)
-    # A step asks for its losses' values, so the GPU has finished it.
+    # A step asks for its losses, so it waits for the one before it: the rhythm is that of the GPU.
     seconds = median(timed(lambda: trainer.step(batch)) for _ in range(steps))
     return {
         "seconds": round(seconds, 4),

@@ -165,7 +165,9 @@ def timed(step: Any, args: argparse.Namespace) -> Json:  # noqa: ANN401 - a func
     loss = step()
     started = time.perf_counter()
     for _ in range(args.steps):
-        step()  # asks for the loss's value, so a GPU has finished
+        step()
+    if args.device == "cuda":
+        torch.cuda.synchronize()
     seconds = (time.perf_counter() - started) / args.steps
     if args.device == "cuda":
         peak = torch.cuda.max_memory_allocated() / 2**20

@@ -93,6 +93,12 @@ class Project:
             environment |= {f"GIT_{role}_NAME": "t", f"GIT_{role}_EMAIL": "t@example.org"}
         return {**environment, "OMP_NUM_THREADS": "1", "FAKE_LOG": str(self.log)}
 
+    def enter(self, monkeypatch) -> None:
+        """Make this test's process one that runs in the project."""
+        monkeypatch.chdir(self.folder)
+        for name, value in self.environment().items():
+            monkeypatch.setenv(name, value)
+
     def run(self, *command: str) -> str:
         done = subprocess.run(
             command,

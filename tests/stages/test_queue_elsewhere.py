@@ -19,9 +19,7 @@ def test_two_workers_read_photographs_outside_the_repository(tmp_path, monkeypat
     set_params(**{**PARAMS, "data_root": root})(project.folder)
     project.run("dvc", "repro", "train@0")
     project.commit()
-    monkeypatch.chdir(project.folder)
-    for name, value in project.environment().items():
-        monkeypatch.setenv(name, value)
+    project.enter(monkeypatch)
     done = CliRunner().invoke(sweep.app, ["w", "--start", "--jobs", "2"])
     assert done.exit_code == 0, done.output
     names = project.run("dvc", "exp", "list", "--name-only").split()

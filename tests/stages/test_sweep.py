@@ -79,9 +79,7 @@ def project(tmp_path_factory):
 @pytest.fixture
 def fss(project, monkeypatch):
     """Run `sweep` or `table` in the project; what the stages ran meanwhile is in `project.ran`."""
-    monkeypatch.chdir(project.folder)
-    for name, value in project.environment().items():
-        monkeypatch.setenv(name, value)
+    project.enter(monkeypatch)
 
     def invoke(module, *arguments):
         project.log.write_text("")
