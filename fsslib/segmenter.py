@@ -255,8 +255,10 @@ class Segmenter:
                 every pixel, whatever it is. Without a calibration that is the default.
 
         Raises:
-            FsslibError: nothing learned, or the photograph cannot be read.
+            FsslibError: nothing learned, the photograph cannot be read, or no such threshold.
         """
+        if threshold is not None and not 0 <= threshold <= 1:  # NaN is not either
+            raise FsslibError(f"threshold: {threshold} is not in 0 to 1")
         prototypes = self.prototypes()
         values = _photograph(image)
         feature = self.feature(values)

@@ -1,6 +1,7 @@
 """Options that take several values, which Typer does not know."""
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,17 @@ class ManyValues(TyperCommand):
                 values += 1
             expanded.append(arg)
         return super().parse_args(ctx, expanded)
+
+
+def a_number(value: float | None) -> float | None:
+    """The value, unless it is NaN, which passes the bounds of older releases of Typer.
+
+    Raises:
+        typer.BadParameter: it is.
+    """
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is not a number: give one within the range")
+    return value
 
 
 SUPPORT = "--support"

@@ -24,7 +24,7 @@ from fsslib.storage import write_bytes, write_json
 from fsslib.support_masks import marked_values
 from stages.common import Bar, command, say
 from stages.models import CPUS, Background, Device, IndexFolder, ModelOption, Workers, default_model
-from stages.options import SupportOption, WithSupports, parse_support
+from stages.options import SupportOption, WithSupports, a_number, parse_support
 
 SUMMARY = "predictions.json"
 
@@ -68,6 +68,7 @@ def main(
         typer.Option(
             min=0,
             max=1,
+            callback=a_number,
             help="Least probability of a class that is called present; 0 never says absent. "
             "Without it the calibration's; 0 where the model is not calibrated.",
         ),

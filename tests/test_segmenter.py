@@ -172,6 +172,13 @@ def test_learning_again_adds_supports(scenes, segmenter):
     assert torch.equal(segmenter.prototypes().foreground, one_by_one.foreground)
 
 
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_a_threshold_that_is_no_probability_is_refused(scenes, segmenter, threshold):
+    image = scenes.read_image("val_006")
+    message = one_line(segmenter.predict, image, threshold)
+    assert message == f"threshold: {threshold} is not in 0 to 1"
+
+
 def test_a_class_below_the_threshold_is_absent_and_leaves_its_pixels_to_others(scenes, segmenter):
     learn(segmenter, scenes, "ant", 1, ["val_000"])
     learn(segmenter, scenes, "bee", 2, ["val_001"])
