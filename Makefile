@@ -24,6 +24,8 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 repro: $(STAMP)  ## Run the whole pipeline and print the table of results
+	@# A kill -9 can leave this file empty, and DVC refuses to read it then.
+	@test -s .dvc/tmp/rwlock || rm -f .dvc/tmp/rwlock
 	dvc repro
 	@cat results/table.md
 

@@ -58,6 +58,8 @@ class Tally:
         torn: files found under their final name after a kill that were not whole.
         writing: kills while work lay in `.scratch` or outputs were there, the others came earlier;
             of `dvc repro`, kills while a stage was running.
+        locks: kills of `dvc repro` that left DVC's own record of locks empty, which DVC does not
+            read; `make repro` deletes it (docs/reliability.md).
     """
 
     kills: int = 0
@@ -67,6 +69,7 @@ class Tally:
     left_behind: int = 0
     torn: int = 0
     writing: int = 0
+    locks: int = 0
 
     @property
     def passed(self) -> bool:
@@ -157,6 +160,14 @@ class Victim:
         """As freshly cloned: without outputs, cache and lock file of DVC's."""
         self.project.run("git", "clean", "-dffxq")
 
+    def mend_lock(self) -> bool:
+        """Do what `make repro` does first: delete DVC's record of locks if a kill emptied it."""
+        record = self.project.folder / ".dvc/tmp/rwlock"
+        torn = record.exists() and record.stat().st_size == 0
+        if torn:
+            record.unlink()
+        return torn
+
     def remove_outputs(self, stage: str) -> None:
         """Delete what a stage wrote, as DVC does before it runs one."""
         for out in OUTPUTS[stage]:
@@ -234,6 +245,7 @@ def kill_repro(victim: Victim, kills: int, seed: int) -> Tally:
             killed = kill_all(process)
             tally.kills += killed > 0
             tally.writing += killed > 1  # a stage was running
+            tally.locks += victim.mend_lock()
             if not killed:  # it completed
                 break
         victim.rerun(REPRO, tally)
