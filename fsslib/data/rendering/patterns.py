@@ -56,7 +56,7 @@ def _share(field: npt.NDArray[np.floating]) -> Field:
     return np.asarray(np.clip(field, 0, 1), dtype=np.float32)
 
 
-def _soft(signed: Field, edge: float) -> Field:
+def _soft(signed: npt.NDArray[np.floating], edge: float) -> Field:
     return _share(0.5 + edge * signed)
 
 
