@@ -120,7 +120,8 @@ def heading(classes: NDArray[np.int64], names: Mapping[int, str]) -> list[str]:
     rest = order[MAIN:]
     if len(rest):
         kinds = "class" if len(rest) == 1 else "classes"
-        lines.append(f"{_percent(int(counts[rest].sum()), len(classes))} in {len(rest)} more {kinds}")
+        share = _percent(int(counts[rest].sum()), len(classes))
+        lines.append(f"{share} in {len(rest)} more {kinds}")
     return lines
 
 
