@@ -7,14 +7,13 @@ from fsslib.encoder import Encoder
 from fsslib.encoding import make_encode
 from fsslib.pooling import masked_sums
 from fsslib.training.checkpoint import restore_checkpoint, save_checkpoint
-from fsslib.training.trainer import Trainer
 from fsslib.weights import load_weights
 from tests.project import Project
-from tests.training.toy import CLASSES, make_batches, settings
+from tests.training.toy import CPU, make_batches, make_trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is there")
 
-CPU, GPU = torch.device("cpu"), torch.device("cuda")
+GPU = torch.device("cuda")
 
 
 @pytest.fixture(autouse=True)
@@ -24,12 +23,6 @@ def _exact_sums():
     torch.backends.cudnn.allow_tf32 = False
     yield
     torch.backends.cudnn.allow_tf32 = allowed
-
-
-def trainer_on(device, **changes):
-    encoder = Encoder("resnet18")
-    load_weights(encoder, "random", seed=0)
-    return Trainer(encoder, CLASSES, settings(**changes), device)
 
 
 def losses(trainer, batches, steps):
@@ -61,26 +54,28 @@ def test_pooling_and_its_gradient_equal_those_of_the_cpu():
 @pytest.mark.parametrize("later", [False, True])
 def test_losses_of_training_equal_those_of_the_cpu(discs, later):
     batches = make_batches(discs)
-    here = losses(trainer_on(CPU), batches, range(3))
-    there = losses(trainer_on(GPU), make_batches(discs, later=later), range(3))
+    here = losses(make_trainer(device=CPU), batches, range(3))
+    there = losses(make_trainer(device=GPU), make_batches(discs, later=later), range(3))
     assert there == pytest.approx(here, rel=3e-3)
 
 
 @pytest.mark.parametrize("changes", [{"precision": "bfloat16"}, {"micro_images": 2}])
 def test_bfloat16_and_small_parts_learn_alike(discs, changes):
     batches = make_batches(discs, later=True)
-    plain = losses(trainer_on(GPU), batches, range(3))
-    assert losses(trainer_on(GPU, **changes), batches, range(3)) == pytest.approx(plain, rel=0.05)
+    plain = losses(make_trainer(device=GPU), batches, range(3))
+    assert losses(make_trainer(device=GPU, **changes), batches, range(3)) == pytest.approx(
+        plain, rel=0.05
+    )
 
 
 def test_a_checkpoint_of_the_gpu_goes_on_there_and_on_the_cpu(discs, tmp_path):
     batches = make_batches(discs)
-    whole = losses(trainer_on(GPU), batches, range(4))
-    first = trainer_on(GPU)
+    whole = losses(make_trainer(device=GPU), batches, range(4))
+    first = make_trainer(device=GPU)
     losses(first, batches, range(2))
     save_checkpoint(first, [], tmp_path / "c.safetensors", {})
     for device in (GPU, CPU):
-        second = trainer_on(device)
+        second = make_trainer(device=device)
         restore_checkpoint(second, tmp_path / "c.safetensors")
         assert losses(second, batches, range(2, 4)) == pytest.approx(whole[2:], rel=3e-3)
 

@@ -232,12 +232,12 @@ def test_the_same_batches_end_in_the_same_weights(batches):
 
 
 def test_colours_may_be_left_to_the_device(discs):
-    states = []
+    rows = []
     for later in (False, True):
         trainer = make_trainer()
-        states.append(trainer.step(make_batches(discs, later=later)[0]))
-    assert states[0] == pytest.approx(states[1], rel=2e-3)
-    assert states[0]["episode"] == states[1]["episode"]
+        rows.append(trainer.step(make_batches(discs, later=later)[0]))
+    assert rows[0] == pytest.approx(rows[1], rel=2e-3)
+    assert rows[0]["episode"] == rows[1]["episode"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -24,14 +24,16 @@ def settings(**changes):
     return TrainSettings(**(plain | changes))
 
 
-def make_trainer(classes=CLASSES, ranks=ALONE, backbone="resnet18", short=False, **changes):
+def make_trainer(
+    classes=CLASSES, ranks=ALONE, backbone="resnet18", short=False, device=CPU, **changes
+):
     """`short` leaves one block a layer."""
     encoder = Encoder(backbone)
     load_weights(encoder, "random", seed=0)
     if short:
         for layer in (encoder.layer1, encoder.layer2, encoder.layer3):
             del layer[1:]
-    return Trainer(encoder, classes, settings(**changes), CPU, ranks)
+    return Trainer(encoder, classes, settings(**changes), device, ranks)
 
 
 def make_batches(manifest, steps=6, mined=True, shot=1, ranks=ALONE, contrast=False, later=False):
