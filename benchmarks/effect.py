@@ -4,12 +4,16 @@
     python -m benchmarks.effect --out /tmp/effect --tune 2    # learning rates, on fold 2 alone
     python -m benchmarks.effect --out /tmp/scenes --preset procedural    # the embedded benchmark
     python -m benchmarks.effect --out /tmp/effect --table table8 --seeds 0    # or table3, table4
+    python -m benchmarks.effect --out /tmp/held1 --preset procedural --folds 0 --holdout 1
 
 For each training seed and fold: the encoder as it comes (training-free), the plain baseline trained
 as long (its averaged weights, as ours), and our training, whose model is scored without
 rectification, with each one and with both. Photographs are encoded once, and what is finished is
 not run again: an interrupted run goes on. `--table` has the rows of that sweep (fsslib.experiments)
-instead, its models without mining trained at the baseline's own rate.
+instead, its models without mining trained at the baseline's own rate. `--holdout G` is for choosing
+settings: the classes of fold G, which the fold trains on, play novel, on a fifth of the training
+images that is set aside by a hash of the id; the fold's own classes and validation images are not
+looked at. `--rows KEY=VALUE,KEY=VALUE ...` scores more rows of our model with other evaluation keys.
 Prints Markdown tables and writes OUT/effect.json; the last line is one JSON object.
 """
 
@@ -22,6 +26,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -29,6 +35,7 @@ from typing import Any
 import torch
 from ruamel.yaml import YAML
 
+from fsslib.backbones import NAMED_WEIGHTS, TIMM_PREFIX
 from fsslib.experiments import find_sweep
 from fsslib.presets import preset_values
 
@@ -60,10 +67,7 @@ ROWS: dict[str, tuple[str, Json]] = {
 }
 """Row of the table -> the model that it scores, and its evaluation keys."""
 
-WEIGHTS = {
-    "voc-sample": REAL / "weights" / "resnet18-imagenet-to-layer3.pth",
-    "procedural": ROOT / "data/pretrain/resnet18-procedural.safetensors",
-}
+RESNET18 = REAL / "weights" / "resnet18-imagenet-to-layer3.pth"
 
 MODELS: dict[str, Json] = {
     "ours": OURS,
@@ -97,13 +101,16 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="voc-sample", choices=PRESETS)
     parser.add_argument("--root", type=Path, default=REAL / "voc", help="the VOC sample")
-    parser.add_argument("--weights", type=Path, help="default: the preset's")
+    parser.add_argument("--backbone", help="default: the preset's; with its installed weights")
+    parser.add_argument("--weights", help="default: installed, or ResNet-18's of the sample")
     parser.add_argument("--out", type=Path, required=True, help="folder for everything made here")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1], help="of training")
     parser.add_argument("--folds", type=int, nargs="*", help="default: the preset's")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, a thread each")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other settings")
     parser.add_argument("--table", default="effect", choices=("effect", *SWEEPS))
+    parser.add_argument("--holdout", type=int, metavar="G", help="fold whose classes play novel")
+    parser.add_argument("--rows", nargs="*", default=[], help="more rows: KEY=VALUE,KEY=VALUE")
     parser.add_argument("--tune", type=int, metavar="FOLD", help="compare learning rates there")
     return parser.parse_args()
 
@@ -137,7 +144,7 @@ class Work:
         given = dict(pair.split("=", 1) for pair in args.set)
         self.settings: Json = {
             **preset_values(args.preset),
-            "weights": str((args.weights or WEIGHTS[args.preset]).resolve()),
+            **self.encoder(),
             "folds": list(args.folds),
             "runtime.workers": 1,
             **{key: YAML(typ="safe").load(value) for key, value in given.items()},
@@ -145,6 +152,16 @@ class Work:
         if args.preset == "voc-sample":
             self.settings["data_root"] = str(args.root.resolve())
         self.common = self.out / "common"
+
+    def encoder(self) -> Json:
+        """Backbone and weights: those asked for, with installed weights for every model of timm."""
+        backbone = self.args.backbone or preset_values(self.args.preset)["backbone"]
+        weights = self.args.weights or (
+            "installed" if backbone.startswith(TIMM_PREFIX) else str(RESNET18)
+        )
+        if weights not in NAMED_WEIGHTS:
+            weights = str(Path(weights).resolve())
+        return {"backbone": backbone, "weights": weights}
 
     def run(self, folder: Path, stage: str, *options: str, threads: int = 1) -> None:
         """One stage's command in a folder; its own words go to OUT/log.txt."""
@@ -169,6 +186,8 @@ class Work:
             if not (self.common / made).exists():
                 tell(f"{stage} ...")
                 self.run(self.common, stage)
+                if stage == "prepare" and self.args.holdout is not None:
+                    hold_out(self.common / made, self.common, self.args)
 
     def folder(self, seed: int, fold: int, name: str, changes: Mapping[str, Any]) -> Path:
         """A folder of one training, with links to what is common."""
@@ -222,9 +241,43 @@ class Work:
         made_with.write_text(f"{ema}\n")
 
 
+def hold_out(path: Path, base: Path, args: argparse.Namespace) -> None:
+    """Rewrite a manifest so that group `--holdout` plays novel beside the fold's own classes.
+
+    Images to score on are a fifth of the training images. Their record tells no pixel of the fold's
+    own classes, so that no episode asks for one.
+    """
+    from fsslib.data.manifest import load_manifest, save_manifest
+
+    (fold,) = args.folds
+    manifest = load_manifest(path, base)
+    own = set(manifest.novel(fold))
+    folds = [tuple(sorted(own | {*manifest.novel(args.holdout)}))] * len(manifest.folds)
+    aside = {r.id for r in manifest.train if sha256(r.id.encode()).digest()[0] < 256 / 5}
+    kept = tuple(r for r in manifest.train if r.id not in aside)
+    scored = tuple(
+        replace(r, pixels={c: n for c, n in r.pixels.items() if c not in own})
+        for r in manifest.train
+        if r.id in aside
+    )
+    root = None if manifest.root == path.parent else str(manifest.root.resolve())
+    changed = replace(manifest, folds=tuple(folds), train=kept, val=scored)
+    save_manifest(changed, path, root)
+
+
+def more_rows(given: Iterable[str]) -> dict[str, tuple[str, Json]]:
+    """Rows of our model with other evaluation keys than the full method's."""
+    found = {}
+    for text in given:
+        pairs = (pair.split("=", 1) for pair in text.split(","))
+        keys = {key: YAML(typ="safe").load(value) for key, value in pairs}
+        found[text] = ("ours", {**ROWS["full method"][1], **keys})
+    return found
+
+
 def untrained(work: Work, fold: int) -> Path:
     """A folder whose model is the encoder as it comes."""
-    from fsslib.encoder import Encoder
+    from fsslib.encoder import build_encoder
     from fsslib.training.checkpoint import save_model
     from fsslib.training.trainer import Trainer, TrainSettings
     from fsslib.weights import load_weights
@@ -232,7 +285,7 @@ def untrained(work: Work, fold: int) -> Path:
     folder = work.folder(0, fold, "free", {})
     path = folder / f"data/train/{fold}/model.safetensors"
     if not path.exists():
-        encoder = Encoder(work.settings["backbone"])
+        encoder = build_encoder(work.settings["backbone"])
         load_weights(encoder, work.settings["weights"])
         settings = TrainSettings(1, 1, 1, 0, 0, 0, 0.999, 0, 20, 1, "float32", 0)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -317,7 +370,7 @@ def main() -> None:
     if args.tune is not None:
         tune(work, args.tune)
         return
-    rows = rows_of(args.table)
+    rows = rows_of(args.table) | more_rows(args.rows)
     models = list(dict.fromkeys(model for model, _ in rows.values()))
     models.sort(key=lambda model: model in ("baseline", "free"))  # the longest first
     jobs = [(s, f, m) for s in args.seeds for m in models for f in args.folds]

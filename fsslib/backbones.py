@@ -7,8 +7,14 @@ BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet50s", "resn
 
 TIMM_PREFIX = "timm:"
 
+DEFAULT_BACKBONE = f"{TIMM_PREFIX}tf_efficientnet_lite2"
+"""Its ImageNet weights come with the project (`fsslib.installed`)."""
+
 CHOICES = ", ".join((*BACKBONES, f"{TIMM_PREFIX}NAME", f"{TIMM_PREFIX}NAME@STRIDE"))
 """For the message that refuses another name."""
+
+NAMED_WEIGHTS = ("installed", "imagenet", "random")
+"""Weights that are no file: what pip installed, what is downloaded, and random ones for tests."""
 
 _TIMM_NAME = re.compile(TIMM_PREFIX + r"[A-Za-z0-9_.]+(@[1-9][0-9]?)?")
 

@@ -7,15 +7,13 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from fsslib.backbones import NAMED_WEIGHTS
 from fsslib.encoder import Encoder, build_encoder
 from fsslib.errors import FsslibError
 from fsslib.trained_model import KIND, load_model
 from fsslib.weights import load_weights
 
 MODEL = "model.safetensors"
-NAMED = ("imagenet", "random")
-"""Weights without a file: torchvision's, downloaded once, and random ones for tests."""
-
 DEEPEST = {(2, False): "resnet18", (6, False): "resnet34", (6, True): "resnet50"}
 """Blocks of layer3 and whether they are bottlenecks -> backbone; ResNet-101 has 23."""
 
@@ -46,7 +44,7 @@ def open_model(source: str | Path, backbone: str | None = None) -> Model:
     Raises:
         FsslibError: nothing there, damaged, or weights of another backbone.
     """
-    if str(source) in NAMED:
+    if str(source) in NAMED_WEIGHTS:
         return Model(_plain(str(source), backbone or "resnet50"), None, None)
     path = Path(source)
     if path.is_dir():

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fsslib.backbones import DEFAULT_BACKBONE
 from fsslib.errors import FsslibError
 
 PROCEDURAL: Mapping[str, Any] = {
@@ -28,8 +29,8 @@ PROCEDURAL: Mapping[str, Any] = {
     "scenes.val": 200,
     "scenes.size": 160,
     "scenes.seed": 0,
-    "backbone": "resnet18",
-    "weights": "procedural",
+    "backbone": DEFAULT_BACKBONE,
+    "weights": "installed",
     "long_side": None,
     "precision": "float32",
     "dense_features": True,
@@ -53,7 +54,7 @@ PROCEDURAL: Mapping[str, Any] = {
     "training.momentum": 0.9,
     "training.weight_decay": 0.0005,
     "training.ema_decay": 0.99,
-    "training.precision": "auto",
+    "training.precision": "float32",
     "training.compile": False,
     "training.micro_images": None,
     "training.checkpoint": 50,
@@ -78,6 +79,7 @@ PASCAL = {
     "training.lr": 0.001,
     "training.pool_images": 32,
     "training.crop": 473,
+    "training.precision": "auto",
     "training.checkpoint": 500,
     "training.picture_every": 500,
 }
@@ -98,6 +100,7 @@ RESNET101 = {"backbone": "resnet101", "training.pool_images": 16}
 VOC_SAMPLE = {
     "dataset": "pascal",
     "data_root": "../shared/real/voc",
+    "backbone": "resnet18",
     "weights": "../shared/real/weights/resnet18-imagenet-to-layer3.pth",
     "folds": [1, 2, 3],  # hardly a class of fold 0 has enough validation photographs
     "min_images": 10,
@@ -113,6 +116,7 @@ VOC_SAMPLE = {
     "training.crop": 161,
     "training.scale_min": 0.6,
     "training.min_pixels": 500,
+    "training.precision": "auto",
 }
 """The real sample, in minutes on two cores; docs/results.md tells how its values were found."""
 

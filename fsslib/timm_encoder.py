@@ -45,6 +45,7 @@ class TimmEncoder(Encoder):
         self.backbone = backbone
         name, self._level, self.channels, self.stride = _find_level(backbone)
         self.body = _create(name, out_indices=(self._level,))
+        _drop_rest(self.body)
         self._of_patches = _is_vit(self.body)
         own = self.body.pretrained_cfg
         mean, std = (torch.tensor(own.get(key, d)) for key, d in (("mean", MEAN), ("std", STD)))
@@ -190,6 +191,18 @@ def _create(name: str, **options: Any) -> Any:  # noqa: ANN401 - a model of timm
         raise FsslibError(
             f"backbone: timm's {name} gives no feature maps ({reason(error)}): {REMEDY}"
         ) from None
+
+
+def _drop_rest(body: nn.Module) -> None:
+    """Take away the blocks after the chosen level, which timm computes in its EfficientNets.
+
+    They are three quarters of tf_efficientnet_lite0's parameters, and no feature depends on them.
+    """
+    info: Any = body.feature_info
+    above, _, last = info.module_name()[-1].rpartition(".")
+    blocks = getattr(body, "blocks", None)
+    if above == "blocks" and isinstance(blocks, nn.Sequential):
+        del blocks[int(last) + 1 :]
 
 
 def _is_vit(body: nn.Module) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fsslib.encoder import WEIGHTS_REMEDY, Encoder
 from fsslib.errors import FsslibError, reason
+from fsslib.installed import installed_file
 
 # Of pickle only the name of an error is used (bandit's B403); torch reads with weights_only.
 _UNREADABLE = (
@@ -26,7 +27,8 @@ def load_weights(encoder: Encoder, source: str | Path, seed: int = 0) -> None:
 
     Args:
         encoder: whose every parameter and batch norm statistic must be covered.
-        source: `imagenet` (torchvision's weights, downloaded once, hash checked), `random` (from
+        source: `installed` (ImageNet weights that pip installed, see `fsslib.installed`),
+            `imagenet` (torchvision's or timm's, downloaded once, hash checked), `random` (from
             `seed`), or the path of a `.pth` / `.safetensors` state dict with torchvision's or
             timm's key names. Keys that the encoder lacks (`layer4`, `fc`) are not read.
         seed: of `random`.
@@ -37,6 +39,9 @@ def load_weights(encoder: Encoder, source: str | Path, seed: int = 0) -> None:
     """
     if source == "random":
         encoder.randomise(seed)
+    elif source == "installed":
+        path = installed_file(encoder.backbone)
+        _fill(encoder, _in_order(encoder, _read(path), path), str(path))
     elif source == "imagenet":
         _fill(encoder, encoder.download(), f"the published {encoder.backbone}")
     else:
@@ -63,11 +68,30 @@ def _read(path: Path) -> dict[str, Tensor]:
     return state
 
 
+def _in_order(encoder: Encoder, state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The encoder's names for tensors that have others but stand in the same order.
+
+    Raises:
+        FsslibError: the last parts of two names differ (`weight`, `running_mean`), or the file ends
+            too early.
+    """
+    own, found = _counted(encoder.state_dict()), _counted(state)
+    parts = [[key.rpartition(".")[2] for key in keys] for keys in (own, found)]
+    if parts[0] != parts[1][: len(own)]:
+        raise FsslibError(f"weights: {path} is not in the order of {encoder.backbone}")
+    return {key: state[name] for key, name in zip(own, found, strict=False)}
+
+
+def _counted(state: dict[str, Tensor]) -> list[str]:
+    """Names of all tensors but batch norm's counters of batches, which nothing reads."""
+    return [key for key in state if not key.endswith("num_batches_tracked")]
+
+
 def _fill(encoder: Encoder, state: dict[str, Tensor], name: str) -> None:
     own = encoder.state_dict()
     published = {key: encoder.published_name(key) for key in own}
     state = {k: state[k if k in state else n] for k, n in published.items() if {k, n} & {*state}}
-    needed = [key for key in own if not key.endswith("num_batches_tracked")]
+    needed = _counted(own)
     missing = [key for key in needed if key not in state]
     if missing:
         shown = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if missing[4:] else "")

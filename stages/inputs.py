@@ -1,5 +1,6 @@
 """Opening what stages share: parameters, manifest, initial encoder, folds and pools."""
 
+from fsslib.backbones import NAMED_WEIGHTS
 from fsslib.data.manifest import Manifest, load_manifest
 from fsslib.data.pool import PoolImage, PoolSource, build_pool
 from stages import paths
@@ -29,10 +30,8 @@ def open_pool(manifest: Manifest, fold: int, params: PoolParams) -> list[PoolIma
 
 
 def weights_source(params: EncoderParams) -> str:
-    """`weights` with `procedural` and relative paths resolved."""
-    if params.weights == "procedural":
-        return str(paths.PRETRAINED)
-    if params.weights in ("imagenet", "random"):
+    """`weights` with relative paths resolved."""
+    if params.weights in NAMED_WEIGHTS:
         return params.weights
     return str(project_root() / params.weights)
 
