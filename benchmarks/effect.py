@@ -13,7 +13,7 @@ not run again: an interrupted run goes on. `--table` has the rows of that sweep 
 instead, its models without mining trained at the baseline's own rate. `--holdout G` is for choosing
 settings: the classes of fold G, which the fold trains on, play novel, on a fifth of the training
 images that is set aside by a hash of the id; the fold's own classes and validation images are not
-looked at. `--rows KEY=VALUE,KEY=VALUE ...` scores more rows of our model with other evaluation keys.
+looked at. `--rows KEY=VALUE,KEY=VALUE ...` scores our model with other evaluation keys, too.
 Prints Markdown tables and writes OUT/effect.json; the last line is one JSON object.
 """
 

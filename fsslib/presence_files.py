@@ -16,6 +16,9 @@ from fsslib.storage import read_json, write_json
 from fsslib.tensor_files import VERSION, load_tensors, save_tensors
 from fsslib.typical import Typical
 
+SHIPPED = Path(__file__).parent / "calibrations"
+"""Calibrations of the installed encoders, made on PASCAL VOC (docs/prediction.md)."""
+
 KIND = "presence"
 REMEDY = "run 'fss calibrate' again"
 
@@ -48,6 +51,12 @@ def _default(why: str) -> Calibration:
 def presence_path(model: Path) -> Path:
     """Where the calibration of a model lies: `model.safetensors` -> `model.presence.json`."""
     return model.with_suffix(".presence.json")
+
+
+def shipped_presence(backbone: str) -> Path | None:
+    """The calibration that comes with the project for an installed encoder, if there is one."""
+    path = SHIPPED / f"{backbone.partition(':')[2]}.presence.json"
+    return path if path.is_file() else None
 
 
 def presence_settings(rectification: Rectification) -> dict[str, Any]:

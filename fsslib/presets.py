@@ -56,9 +56,11 @@ PROCEDURAL: Mapping[str, Any] = {
     "training.ema_decay": 0.99,
     "training.precision": "float32",
     "training.compile": False,
+    "training.threads": 2,
     "training.micro_images": None,
     "training.checkpoint": 50,
     "training.picture_every": 50,
+    "baseline_lr": 0.0005,
     "shots": [1, 5],
     "seeds": [0, 1, 2, 3, 4],
     "episodes": 1000,
@@ -82,6 +84,8 @@ PASCAL = {
     "training.precision": "auto",
     "training.checkpoint": 500,
     "training.picture_every": 500,
+    "training.threads": None,
+    "baseline_lr": None,
 }
 """Section 4.1, PASCAL-5i."""
 
@@ -117,6 +121,7 @@ VOC_SAMPLE = {
     "training.scale_min": 0.6,
     "training.min_pixels": 500,
     "training.precision": "auto",
+    "baseline_lr": 0.0002,
 }
 """The real sample, in minutes on two cores; docs/results.md tells how its values were found."""
 

@@ -125,6 +125,44 @@ def overall_metrics(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     return {key: _average({f: m[key] for f, m in sorted(folds.items())}) for key in shots[0]}
 
 
+REFERENCES = ("pretrained", "baseline")
+"""What a result is compared with, see `overall_references`."""
+
+
+def overall_references(
+    folds: Mapping[int, Mapping[str, Any]], references: Mapping[int, Mapping[str, Any]]
+) -> dict[str, dict[str, float | None]]:
+    """Mean mIoU of the pretrained encoder and the baseline, and the gain of the folds over them.
+
+    Args:
+        folds: fold -> its metrics, as read back from its file.
+        references: fold -> what the stage `reference` wrote of it.
+
+    Returns:
+        Number of shots -> `pretrained`, `baseline` and `gain` (the folds' mean minus the better of
+        both) in percent; empty where a fold was not compared.
+
+    Raises:
+        FsslibError: a reference was scored on other episodes than its fold.
+    """
+    if not all(name in references[fold] for fold in folds for name in REFERENCES):
+        return {}
+    for fold, metrics in folds.items():
+        if references[fold].get("episode_list") != metrics.get("episode_list"):
+            raise FsslibError(
+                f"folds: the reference of fold {fold} was scored on other episodes: run the stage "
+                "'reference' again"
+            )
+    parts = {n: overall_metrics({f: references[f][n] for f in folds}) for n in REFERENCES}
+    found = {}
+    for shot, ours in overall_metrics(folds).items():
+        scores = {name: parts[name][shot]["miou"] for name in REFERENCES}
+        known = [score for score in (ours["miou"], *scores.values()) if score is not None]
+        gain = known[0] - max(known[1:]) if len(known) == 3 else None
+        found[shot] = {**scores, "gain": _round(gain)}
+    return found
+
+
 def _average(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     """`overall_metrics` for one number of shots."""
     parts = list(folds.values())

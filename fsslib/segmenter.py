@@ -27,12 +27,13 @@ from fsslib.learned import (
 )
 from fsslib.models import open_model
 from fsslib.presence import presence_scores
-from fsslib.presence_files import Calibration, find_presence, presence_path, presence_settings
+from fsslib.presence_files import Calibration, find_presence, presence_settings
 from fsslib.rectification import Rectification
 from fsslib.regions import SearchIndex
 from fsslib.stored_index import open_index
 from fsslib.support_masks import read_support_mask, support_mask
 from fsslib.supports import Support
+from fsslib.trained_on import TrainedOn
 from fsslib.typical import Typical
 
 MAX_SIDE = 768
@@ -96,14 +97,16 @@ class Segmenter:
     True
 
     Attributes:
+        trained_on: what trained the model, None for an encoder that this project did not train.
         rectification: of prototypes, on the segmenter's device.
         calibration: what turns scores into probabilities, and where it comes from.
+        backbone: of the encoder.
         digest: hash of the encoder's weights.
     """
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: Encoder | None = None,
         rectification: Rectification | None = None,
         *,
         calibration_path: Path | None = None,
@@ -114,17 +117,22 @@ class Segmenter:
         """Use an encoder.
 
         Args:
-            encoder: with its weights.
+            encoder: with its weights; by default the pretrained one that pip installed.
             rectification: of prototypes; by default none.
             calibration_path: JSON file of `fss calibrate`; where it is missing or of another
-                encoder or rectification nothing is called absent.
+                encoder or rectification nothing is called absent. The installed encoder has one.
             device: `auto`, `cpu` or `cuda`.
             precision: of the encoder.
             max_side: longer photographs are encoded at this long side in px, None for no limit.
                 Masks keep the photograph's own size.
         """
         self._device = choose_device(device)
+        self.trained_on: TrainedOn | None = None
+        if encoder is None:
+            model = open_model()
+            encoder, calibration_path = model.encoder, calibration_path or model.presence
         self.rectification = (rectification or Rectification()).to(self._device)
+        self.backbone = encoder.backbone
         self.digest = encoder_digest(encoder)
         self._encode: Encode = make_encode(encoder, self._device, precision)
         self._max_side = max_side
@@ -139,9 +147,10 @@ class Segmenter:
     @classmethod
     def load(
         cls,
-        path: str | Path,
+        path: str | Path = "installed",
         *,
         backbone: str | None = None,
+        calibration: str | Path | None = None,
         background: bool = True,
         index: str | Path | None = None,
         w: float = 0.9,
@@ -154,10 +163,12 @@ class Segmenter:
         """Load a trained model or plain weights.
 
         Args:
-            path: `model.safetensors` of training or its folder (`data/train/0`), a `.pth` or
-                `.safetensors` state dict of a backbone, `imagenet` (torchvision's, downloaded
-                once) or `random`.
-            backbone: of plain weights; by default what the file's names tell, else `resnet50`.
+            path: `installed`, the ImageNet weights that pip installed; `model.safetensors` of
+                training or its folder (`data/train/0`); a `.pth` or `.safetensors` state dict of a
+                backbone; `timm:NAME` or `imagenet` (of timm or torchvision, downloaded once); or
+                `random`.
+            backbone: of plain or installed weights, see `fsslib.models.open_model`.
+            calibration: JSON file of `fss calibrate` instead of the model's own.
             background: rectify the background by eq. 7 where the model has the prototype.
             index: folder of a region index (`data/index/0`), to rectify the foreground by eq. 8
                 and 9; of the same model.
@@ -176,14 +187,18 @@ class Segmenter:
         rectification = Rectification(
             model.background if background else None, w, regions, top_n, beta
         )
-        return cls(
+        if calibration is not None and not Path(calibration).is_file():
+            raise FsslibError(f"calibration {calibration} does not exist: run 'fss calibrate'")
+        made = cls(
             model.encoder,
             rectification,
-            calibration_path=None if model.path is None else presence_path(model.path),
+            calibration_path=model.presence if calibration is None else Path(calibration),
             device=device,
             precision=precision,
             max_side=max_side,
         )
+        made.trained_on = model.trained_on
+        return made
 
     def fresh(self) -> "Segmenter":
         """Another segmenter that shares this one's encoder and has learned nothing."""

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -20,13 +20,40 @@ def results_table(folds: Mapping[int, Mapping[str, Any]], overall: Mapping[str, 
         cells = [_cell(metrics[shot]["miou"]) for metrics in folds.values()]
         tail = [values["miou"], values["miou_std"], values["fb_iou"]]
         rows.append([name, *cells, *(_cell(v) for v in tail)])
+    return _markdown(rows)
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+
+
+def comparison_table(
+    overall: Mapping[str, Any], references: Mapping[str, Mapping[str, float | None]]
+) -> str:
+    """This run beside the pretrained encoder and the baseline, mean of the folds; may be empty.
+
+    Args:
+        overall: as `overall_metrics` makes them.
+        references: as `overall_references` makes them.
+    """
+    if not references:
+        return ""
+    head = ["mean of the folds", "pretrained encoder", "baseline", "this run", "gain"]
+    rows = [head, ["---"] * len(head)]
+    for shot, values in references.items():
+        gain = "-" if values["gain"] is None else f"{values['gain']:+.2f}"
+        cells = [values["pretrained"], values["baseline"], overall[shot]["miou"]]
+        name = f"{shot.removeprefix('shot')}-shot mIoU"
+        rows.append([name, *(_cell(v) for v in cells), gain])
+    return _markdown(rows)
 
 
 SCORES = ("miou", "miou_std", "fb_iou")
 
 
-def scores(overall: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+def scores(
+    overall: Mapping[str, Any], references: Mapping[str, Mapping[str, float | None]]
+) -> dict[str, dict[str, float | None]]:
     """The numbers to compare experiments by, a few for each number of shots.
 
     `dvc exp show` makes a column of every number in a metrics file: all of `overall_metrics` would
@@ -34,8 +61,12 @@ def scores(overall: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
 
     Args:
         overall: as `overall_metrics` makes them.
+        references: as `overall_references` makes them.
     """
-    return {shot: {name: values[name] for name in SCORES} for shot, values in overall.items()}
+    return {
+        shot: {**{name: values[name] for name in SCORES}, **references.get(shot, {})}
+        for shot, values in overall.items()
+    }
 
 
 def class_rows(folds: Mapping[int, Mapping[str, Any]]) -> str:

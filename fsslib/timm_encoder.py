@@ -2,14 +2,14 @@
 
 `NAME` is any model of timm that gives feature maps (`features_only`): ResNets, ConvNeXts, ..., and
 ViTs through their patch grid. Of its levels the deepest with a stride of at most 16 is taken, or
-the deepest with the stride that is asked for. timm comes with the extra `timm`.
+the deepest with the stride that is asked for.
 """
 
-import importlib
 import math
 import re
 from typing import Any
 
+import timm
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, interpolate
@@ -171,12 +171,6 @@ def _split(backbone: str) -> tuple[str, int | None]:
 
 def _create(name: str, **options: Any) -> Any:  # noqa: ANN401 - a model of timm
     """Timm's feature model; a ViT takes images of any size."""
-    try:
-        timm = importlib.import_module("timm")
-    except ImportError:
-        raise FsslibError(
-            f"backbone: {TIMM_PREFIX}{name} needs timm: pip install 'fsslib[timm]'"
-        ) from None
     if not timm.is_model(name):
         raise FsslibError(f"backbone: timm {timm.__version__} has no model {name!r}: {REMEDY}")
     try:

@@ -49,6 +49,15 @@ def describe_weights(path: Path, remedy: str) -> list[str]:
     return lines + [f"{key}: {short(value)}" for key, value in sorted(facts.items())]
 
 
+def model_facts(path: Path, remedy: str) -> dict[str, Any]:
+    """The header of one of our .safetensors files; empty for a file of another program.
+
+    Raises:
+        FsslibError: damaged; the message ends with `remedy`.
+    """
+    return _header(_open(path, remedy)[1].get("fsslib", "{}"), path, remedy)
+
+
 def _open(path: Path, remedy: str) -> tuple[dict[str, list[int]], dict[str, str]]:
     """Shapes of the tensors, and the metadata; no tensor is read."""
     try:

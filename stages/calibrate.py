@@ -1,12 +1,14 @@
 """`calibrate`: fits a model's threshold between present and absent on base classes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fsslib.calibration import MIN_PIXELS, draw_trials, prediction_score, score_trials
+from fsslib.calibration import MIN_PIXELS, Trial, draw_trials, prediction_score, score_trials
 from fsslib.data.images import read_image, read_mask
+from fsslib.data.manifest import Manifest
 from fsslib.encoding import one_thread_each
 from fsslib.errors import FsslibError
 from fsslib.models import MODEL
@@ -18,18 +20,38 @@ from fsslib.presence_files import (
     write_presence,
 )
 from fsslib.segmenter import MAX_SIDE, Segmenter
+from fsslib.typical import Typical
 from stages import paths
 from stages.common import Bar, command, make_app, say
 from stages.inputs import open_manifest
-from stages.models import CPUS, Background, Device, IndexFolder, Workers
+from stages.model_options import (
+    CPUS,
+    BackboneOption,
+    Background,
+    Device,
+    IndexFolder,
+    Workers,
+    warn_of_rendered,
+)
 
 
 @command
 def main(
     fold: Annotated[int, typer.Option(min=0, help="Fold whose base classes are used.")] = 0,
     model: Annotated[
+        str | None,
+        typer.Option(
+            help="What is calibrated instead of data/train/FOLD: a trained model or its folder, "
+            "weights, or, with --out, 'installed', 'imagenet' or timm:NAME."
+        ),
+    ] = None,
+    backbone: BackboneOption = None,
+    out: Annotated[
         Path | None,
-        typer.Option(help="Trained model, its folder, or weights instead of data/train/FOLD."),
+        typer.Option(
+            help="Calibration to write, NAME.presence.json, instead of one beside the model; "
+            "'fss predict --calibration' reads it."
+        ),
     ] = None,
     trials: Annotated[
         int, typer.Option(min=10, help="Photographs with and without, a class.")
@@ -50,36 +72,25 @@ def main(
 ) -> None:
     """Fit when `fss predict` calls a class present, on training images and base classes alone.
 
-    Reads data/prepare/ and the model. Writes MODEL.presence.json beside the model: the curve from
-    score to probability, the threshold and how often it errs; MODEL.presence.safetensors holds
-    what features are like in general. Predict uses both. Novel classes are never asked for.
+    Reads data/prepare/ and the model. Writes MODEL.presence.json beside the model, or --out: the
+    curve from score to probability, the threshold and how often it errs; MODEL.presence.safetensors
+    holds what features are like in general. Predict uses both. Novel classes are never asked for.
     """
     one_thread_each()
-    chosen = model or paths.trained(fold)
-    segmenter = Segmenter.load(chosen, index=index, background=background, device=device)
-    path = chosen / MODEL if chosen.is_dir() else chosen
-    if not path.is_file():
-        raise FsslibError(f"{path} is no file, so nothing lies beside it: give --model a file")
+    chosen = model or str(paths.trained(fold))
+    target = out or _beside(Path(chosen))
+    if "".join(target.suffixes[-2:]) != ".presence.json":
+        raise FsslibError(f"--out {target}: the name has to end in .presence.json")
+    segmenter = Segmenter.load(
+        chosen, backbone=backbone, index=index, background=background, device=device
+    )
+    warn_of_rendered(chosen, segmenter)
     manifest = open_manifest()
     if not 0 <= fold < len(manifest.folds):
         raise FsslibError(f"--fold {fold} is not one of 0 to {len(manifest.folds) - 1}")
-    records = {record.id: record for record in manifest.train}
     base = manifest.base(fold)
     drawn = draw_trials(manifest.train, base, trials, seed, shots, min_pixels)
-    images = len({i for t in drawn for s in t.episode.supports for i in s})
-    images += len({t.episode.query for t in drawn})
-    with Bar("Calibrating", images) as bar:
-        scores, typical = score_trials(
-            lambda i: segmenter.feature(
-                read_image(manifest.image_path(records[i]), records[i].size)
-            ),
-            lambda i: read_mask(manifest.mask_path(records[i]), records[i].size),
-            drawn,
-            segmenter.rectification,
-            workers=workers,
-            score=prediction_score,
-            on_progress=lambda done, total: bar.advance(),
-        )
+    scores, typical = _score(segmenter, manifest, drawn, workers)
     present = [trial.present for trial in drawn]
     presence = fit_presence(scores, present)
     threshold = choose_threshold(presence, scores, present, false_absent)
@@ -94,7 +105,6 @@ def main(
         "seed": seed,
         "max_side": MAX_SIDE,
     }
-    target = presence_path(path)
     settings = presence_settings(segmenter.rectification)
     calibration = Calibration(presence, threshold, typical, str(target))
     write_presence(target, calibration, rates, segmenter.digest, settings, about)
@@ -103,6 +113,37 @@ def main(
         f"{100 * rates.false_absent:.1f} % are called absent, of {rates.negatives} without it "
         f"{100 * rates.false_present:.1f} % present (AUC {rates.auc:.3f})"
     )
+
+
+def _beside(model: Path) -> Path:
+    """Where a model's own calibration lies."""
+    path = model / MODEL if model.is_dir() else model
+    if not path.is_file():
+        raise FsslibError(
+            f"{path} is no file, so nothing lies beside it: give --model a file, or --out"
+        )
+    return presence_path(path)
+
+
+def _score(
+    segmenter: Segmenter, manifest: Manifest, drawn: Sequence[Trial], workers: int
+) -> tuple[list[float], Typical]:
+    """The score of each trial, and what is typical of the supports' photographs."""
+    records = {record.id: record for record in manifest.train}
+    images = len({i for t in drawn for s in t.episode.supports for i in s})
+    images += len({t.episode.query for t in drawn})
+    with Bar("Calibrating", images) as bar:
+        return score_trials(
+            lambda i: segmenter.feature(
+                read_image(manifest.image_path(records[i]), records[i].size)
+            ),
+            lambda i: read_mask(manifest.mask_path(records[i]), records[i].size),
+            drawn,
+            segmenter.rectification,
+            workers=workers,
+            score=prediction_score,
+            on_progress=lambda done, total: bar.advance(),
+        )
 
 
 app = make_app(main)

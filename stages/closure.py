@@ -22,7 +22,7 @@ FRONT = Path("fsslib/__init__.py")
 """Holds the version and lazy names, nothing that decides a result: no stage depends on it, so that
 a release or a new name in the front reruns nothing. A test keeps it free of other code."""
 
-HELPERS = tuple(f"stages/{name}.py" for name in ("encoders", "scoring", "trained"))
+HELPERS = tuple(f"stages/{name}.py" for name in ("encoders", "fold_training", "scoring", "trained"))
 """Of stages, between a command and the library; a change there may change what is written."""
 
 

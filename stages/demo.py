@@ -9,7 +9,16 @@ from fsslib.encoding import one_thread_each
 from fsslib.errors import FsslibError
 from fsslib.segmenter import Segmenter
 from stages.common import command, make_app, say
-from stages.models import Background, Device, IndexFolder, ModelOption, default_model
+from stages.model_options import (
+    INSTALLED,
+    BackboneOption,
+    Background,
+    CalibrationOption,
+    Device,
+    IndexFolder,
+    ModelOption,
+    warn_of_rendered,
+)
 
 HOST = "127.0.0.1"
 """The page is for this machine alone: whoever reaches it can make it compute."""
@@ -17,7 +26,9 @@ HOST = "127.0.0.1"
 
 @command
 def main(
-    model: ModelOption = None,
+    model: ModelOption = INSTALLED,
+    backbone: BackboneOption = None,
+    calibration: CalibrationOption = None,
     index: IndexFolder = None,
     background: Background = True,
     device: Device = "auto",
@@ -38,9 +49,16 @@ def main(
     from stages.demo_page import build_page, serve
 
     one_thread_each()
-    chosen = model or default_model()
-    segmenter = Segmenter.load(chosen, index=index, background=background, device=device)
-    say(f"http://{HOST}:{port} shows the page with {chosen}; Ctrl-C ends it")
+    segmenter = Segmenter.load(
+        model,
+        backbone=backbone,
+        calibration=calibration,
+        index=index,
+        background=background,
+        device=device,
+    )
+    warn_of_rendered(model, segmenter)
+    say(f"http://{HOST}:{port} shows the page with {model}; Ctrl-C ends it")
     serve(build_page(segmenter), HOST, port, open_browser)
 
 

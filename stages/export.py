@@ -8,13 +8,14 @@ import typer
 from fsslib.export import TOLERANCE, check_packages, export_encoder
 from fsslib.models import open_model
 from stages.common import command, make_app, say
-from stages.models import ModelOption, default_model
+from stages.model_options import INSTALLED, BackboneOption, ModelOption
 
 
 @command
 def main(
     out: Annotated[Path, typer.Option(help="ONNX file to write.")] = Path("encoder.onnx"),
-    model: ModelOption = None,
+    model: ModelOption = INSTALLED,
+    backbone: BackboneOption = None,
 ) -> None:
     """Write the encoder as ONNX: photographs in, features out, any batch, height and width.
 
@@ -22,7 +23,7 @@ def main(
     (B, C, ceil(H/8), ceil(W/8)). Needs the extra: pip install 'fsslib[onnx]'.
     """
     check_packages()
-    opened = open_model(model or default_model())
+    opened = open_model(model, backbone)
     worst = export_encoder(opened.encoder, out, opened.background)
     say(
         f"wrote {out}: {opened.encoder.backbone}, {out.stat().st_size / 1e6:.1f} MB, differs from "

@@ -42,7 +42,7 @@ def _index(fold: int, everything: Params) -> None:
     masks = PseudoMasks(paths.pseudo_masks(fold))
     precision = run_precision(params.precision, everything.runtime)
     encode, trained, _ = trained_encode(
-        fold, params.ema, precision, params.long_side, everything.runtime
+        paths.model(fold), params.ema, precision, params.long_side, everything.runtime
     )
     regions = params.regions
 

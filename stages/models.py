@@ -1,46 +1,79 @@
-"""Which model a command predicts with: what `predict`, `calibrate` and `export` share."""
+"""`models`: lists the encoders to choose from, and what each was trained on."""
 
-import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from fsslib.backbones import DEFAULT_BACKBONE
 from fsslib.errors import FsslibError
+from fsslib.installed import INSTALLED, installed_file
 from fsslib.models import MODEL
+from fsslib.presence_files import presence_path, shipped_presence
+from fsslib.trained_on import TrainedOn
+from fsslib.weights_info import model_facts
 from stages import paths
-
-TRAINED = paths.trained(0).parent
-
-ModelOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Trained model or its folder, or weights (.pth, .safetensors), or 'imagenet'. Without "
-        "it the first fold under data/train that is trained."
-    ),
-]
-IndexFolder = Annotated[
-    Path | None,
-    typer.Option(help="Region index of the model (data/index/FOLD): rectifies by eq. 8 and 9."),
-]
-Background = Annotated[
-    bool, typer.Option(help="Rectify by the model's global background (eq. 7), where it has one.")
-]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Workers = Annotated[int, typer.Option(min=0, max=256, help="Threads that take a photograph each.")]
-CPUS = min(8, os.cpu_count() or 1)
+from stages.common import command, make_app
 
 
-def default_model() -> Path:
-    """The first fold under `data/train` that has a model.
+@command
+def main(
+    names: Annotated[
+        bool, typer.Option("--names", help="Only what --model takes, one a line.")
+    ] = False,
+) -> None:
+    """List what --model of predict, demo, calibrate and export takes here.
 
-    Raises:
-        FsslibError: there is none.
+    The encoders that pip installed, the trained folds under data/train, and what can be downloaded.
+    Nothing is loaded or downloaded.
     """
-    folds = sorted(p for p in TRAINED.glob("[0-9]*") if (p / MODEL).is_file())
-    if not folds:
-        raise FsslibError(
-            f"no trained model under {TRAINED}: run 'dvc repro' in the project's folder, or give "
-            "--model with a trained model, weights or 'imagenet'"
-        )
-    return min(folds, key=lambda p: (len(p.name), p.name))
+    rows = [*_installed(), *_trained()]
+    if names:
+        typer.echo("\n".join(dict.fromkeys(name.split(" ")[0] for name, _ in rows)))
+        return
+    rows += [
+        ("timm:NAME", "any model of timm with its published weights, downloaded once"),
+        ("imagenet", "a ResNet of torchvision (--backbone), ImageNet, downloaded once"),
+        ("FILE", "a .pth or .safetensors state dict; --backbone where its names do not tell"),
+    ]
+    width = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        typer.echo(f"{name:{width}}  {text}")
+
+
+def _installed() -> list[tuple[str, str]]:
+    rows = []
+    for backbone in sorted(INSTALLED, key=lambda name: name != DEFAULT_BACKBONE):
+        option = "" if backbone == DEFAULT_BACKBONE else f" --backbone {backbone}"
+        default = ", the default" if not option else ""
+        try:
+            installed_file(backbone)
+            state = "calibrated" if shipped_presence(backbone) else "not calibrated"
+        except FsslibError as error:
+            state = str(error)
+        rows.append((f"installed{option}", f"{backbone}, ImageNet, {state}{default}"))
+    return rows
+
+
+def _trained() -> list[tuple[str, str]]:
+    """Folds under data/train, as their headers describe them."""
+    folders = sorted(p for p in paths.trained(0).parent.glob("[0-9]*") if (p / MODEL).is_file())
+    rows = []
+    for folder in sorted(folders, key=lambda p: (len(p.name), p.name)):
+        path = folder / MODEL
+        try:
+            facts = model_facts(path, "run the stage 'train' again")
+        except FsslibError as error:
+            rows.append((str(folder), str(error)))
+            continue
+        about = facts.get("about")
+        seen = TrainedOn.read(about if isinstance(about, dict) else {})
+        told = "trained on unknown images" if seen is None else f"trained on {seen}"
+        state = "calibrated" if presence_path(path).is_file() else "not calibrated"
+        rows.append((str(folder), f"{facts.get('backbone')}, {told}, {state}"))
+    return rows
+
+
+app = make_app(main)
+
+if __name__ == "__main__":
+    app()

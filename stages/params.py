@@ -112,6 +112,7 @@ class Training(Section):
     precision: PrecisionName
     compile: bool
     micro_images: Count | None
+    threads: Annotated[int, Field(ge=1, le=256)] | None
     checkpoint: Count
     picture_every: Annotated[int, Field(ge=0)]
 
@@ -264,6 +265,17 @@ class EvaluateParams(SizeParams):
         return self
 
 
+class ReferenceParams(EncoderParams):
+    """Keys of `reference`."""
+
+    baseline_lr: Positive | None
+    sigma: Positive
+    training: Training
+    ema: bool
+    precision: PrecisionName
+    resize: Annotated[int, Field(ge=32, le=2048)] | None
+
+
 class SummarizeParams(Section):
     """Keys of `summarize`."""
 
@@ -285,6 +297,7 @@ STAGES: dict[str, type[Section]] = {
     "train": TrainParams,
     "index": IndexParams,
     "episodes": EpisodesParams,
+    "reference": ReferenceParams,
     "evaluate": EvaluateParams,
     "summarize": SummarizeParams,
 }
@@ -298,6 +311,7 @@ class Params(
     TrainParams,
     IndexParams,
     EpisodesParams,
+    ReferenceParams,
     EvaluateParams,
     SummarizeParams,
 ):

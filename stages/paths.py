@@ -10,7 +10,6 @@ PREPARE = DATA / "prepare"
 MANIFEST = PREPARE / "manifest.json"
 EXTRACT = DATA / "extract"
 PROTOTYPES = DATA / "collect" / "prototypes.h5"
-PRETRAINED = DATA / "pretrain" / "resnet18-procedural.safetensors"
 METRICS = RESULTS / "metrics.json"
 
 
@@ -47,6 +46,11 @@ def model(fold: int) -> Path:
 def region_index(fold: int) -> Path:
     """Folder of the region index."""
     return DATA / "index" / str(fold)
+
+
+def reference(fold: int) -> Path:
+    """Folder of the baseline, and of the scores that the fold's result is compared with."""
+    return DATA / "reference" / str(fold)
 
 
 def episodes(fold: int) -> Path:

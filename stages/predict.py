@@ -23,7 +23,18 @@ from fsslib.segmenter import MAX_SIDE, Segmenter
 from fsslib.storage import write_bytes, write_json
 from fsslib.support_masks import marked_values
 from stages.common import Bar, command, say
-from stages.models import CPUS, Background, Device, IndexFolder, ModelOption, Workers, default_model
+from stages.model_options import (
+    CPUS,
+    INSTALLED,
+    BackboneOption,
+    Background,
+    CalibrationOption,
+    Device,
+    IndexFolder,
+    ModelOption,
+    Workers,
+    warn_of_rendered,
+)
 from stages.options import SupportOption, WithSupports, a_number, parse_support
 
 SUMMARY = "predictions.json"
@@ -60,7 +71,9 @@ def main(
     save_classes: Annotated[
         Path | None, typer.Option(help="Write what was learned to this .safetensors file.")
     ] = None,
-    model: ModelOption = None,
+    model: ModelOption = INSTALLED,
+    backbone: BackboneOption = None,
+    calibration: CalibrationOption = None,
     index: IndexFolder = None,
     background: Background = True,
     threshold: Annotated[
@@ -97,10 +110,16 @@ def main(
     _check_folder(out, query)
     check_outputs(out, names.values(), [*photographs, *(p for s in supports for p in _files(s))])
     one_thread_each()
-    chosen = model or default_model()
     segmenter = Segmenter.load(
-        chosen, index=index, background=background, device=device, max_side=max_side
+        model,
+        backbone=backbone,
+        calibration=calibration,
+        index=index,
+        background=background,
+        device=device,
+        max_side=max_side,
     )
+    warn_of_rendered(model, segmenter)
     if classes is not None:
         segmenter.load_classes(classes)
     _learn(segmenter, supports, mask_value)
@@ -112,7 +131,8 @@ def main(
     write_json(
         out / SUMMARY,
         {
-            "model": str(chosen),
+            "model": model,
+            "backbone": segmenter.backbone,
             "encoder": segmenter.digest[:16],
             "classes": {str(i): name for i, name in enumerate(segmenter.names, start=1)},
             "supports": [_row(s) for s in supports],

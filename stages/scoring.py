@@ -79,17 +79,14 @@ def open_scoring(fold: int, everything: Params, given: Path | None = None) -> Sc
     """
     params, runtime = stage_params(EvaluateParams, everything), everything.runtime
     manifest = open_manifest()
-    drawn = load_episodes(given or paths.episodes(fold))
-    if drawn.fold != fold:
-        raise FsslibError(f"{given} is of fold {drawn.fold}, not {fold}: give --fold {drawn.fold}")
-    check_episodes(drawn, manifest)
+    drawn = open_episodes(fold, manifest, given)
     precision = run_precision(params.precision, runtime)
-    encode, trained, device = trained_encode(fold, params.ema, precision, params.long_side, runtime)
+    encode, trained, device = trained_encode(
+        paths.model(fold), params.ema, precision, params.long_side, runtime
+    )
     budget = memory_budget(runtime)
     index = _index(fold, params, budget // 2) if params.rectify_fg else None
-    images, masks = manifest_readers(manifest)
-    if params.resize is not None:
-        images, masks = readers_at(images, masks, params.resize)
+    images, masks = open_readers(manifest, params.resize)
     return Scoring(
         params,
         manifest,
@@ -103,6 +100,21 @@ def open_scoring(fold: int, everything: Params, given: Path | None = None) -> Sc
         budget - (index.memory_bytes if index else 0),
         runtime.workers,
     )
+
+
+def open_episodes(fold: int, manifest: Manifest, given: Path | None = None) -> EpisodeSet:
+    """The fold's frozen episodes, or those of another file, checked against the manifest."""
+    drawn = load_episodes(given or paths.episodes(fold))
+    if drawn.fold != fold:
+        raise FsslibError(f"{given} is of fold {drawn.fold}, not {fold}: give --fold {drawn.fold}")
+    check_episodes(drawn, manifest)
+    return drawn
+
+
+def open_readers(manifest: Manifest, resize: int | None) -> tuple[Reader, Reader]:
+    """Readers of photographs and masks by image id."""
+    images, masks = manifest_readers(manifest)
+    return (images, masks) if resize is None else readers_at(images, masks, resize)
 
 
 def _index(fold: int, params: EvaluateParams, memory_bytes: int) -> SearchIndex:

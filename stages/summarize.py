@@ -1,10 +1,12 @@
 """`summarize`: all folds together."""
 
+from typing import Any
+
 import typer
 
-from fsslib.report import common_head, overall_metrics, require_metrics
+from fsslib.report import common_head, overall_metrics, overall_references, require_metrics
 from fsslib.storage import read_json, write_bytes, write_json
-from fsslib.tables import class_rows, results_table, scores
+from fsslib.tables import class_rows, comparison_table, results_table, scores
 from stages import paths
 from stages.common import command, make_app
 from stages.inputs import read_params
@@ -13,11 +15,12 @@ from stages.params import SummarizeParams, stage_params
 
 @command
 def main() -> None:
-    """Average the folds of params.yaml and print the results table.
+    """Average the folds of params.yaml and print the tables of results.
 
-    Reads folds from params.yaml and results/folds/<fold>/metrics.json of each. Writes
-    results/metrics.json, results/scores.json (the few of its numbers that DVC compares),
-    results/classes.csv (IoU per class, for plots) and results/table.md.
+    Reads folds from params.yaml, results/folds/<fold>/metrics.json and
+    data/reference/<fold>/scores.json of each. Writes results/metrics.json, results/scores.json (the
+    few of its numbers that DVC compares), results/classes.csv (IoU per class, for plots) and
+    results/table.md: the folds, and this run beside the pretrained encoder and the baseline.
     """
     params = stage_params(SummarizeParams, read_params())
     folds = {
@@ -26,12 +29,20 @@ def main() -> None:
         for path in [paths.fold_results(fold) / "metrics.json"]
     }
     overall = overall_metrics(folds)
+    references = overall_references(folds, {fold: _reference(fold) for fold in folds})
     write_json(paths.METRICS, {**common_head(folds), **overall})
-    write_json(paths.RESULTS / "scores.json", scores(overall))
+    write_json(paths.RESULTS / "scores.json", scores(overall, references))
     write_bytes(paths.RESULTS / "classes.csv", class_rows(folds).encode())
-    table = results_table(folds, overall)
+    compared = comparison_table(overall, references)
+    table = results_table(folds, overall) + (f"\n{compared}" if compared else "")
     write_bytes(paths.RESULTS / "table.md", table.encode())
     typer.echo(table)
+
+
+def _reference(fold: int) -> dict[str, Any]:
+    """What the fold is compared with, empty where the stage `reference` has not run."""
+    path = paths.reference(fold) / "scores.json"
+    return dict(read_json(path, "run the stage 'reference'")) if path.is_file() else {}
 
 
 app = make_app(main)

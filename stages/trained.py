@@ -1,20 +1,21 @@
 """A fold's trained encoder; apart from `encoders`, which the stages before training use."""
 
+from pathlib import Path
+
 import torch
 
 from fsslib.encoding import Encode, Precision, choose_device, make_encode, one_thread_each
 from fsslib.ranks import read_ranks
 from fsslib.trained_model import TrainedModel, load_model
-from stages import paths
 from stages.params import Runtime
 
 
 def trained_encode(
-    fold: int, ema: bool, precision: Precision, long_side: int | None, runtime: Runtime
+    path: Path, ema: bool, precision: Precision, long_side: int | None, runtime: Runtime
 ) -> tuple[Encode, TrainedModel, torch.device]:
-    """A function that encodes photographs with a fold's trained encoder, and its model."""
+    """A function that encodes photographs with a trained encoder, and its model."""
     one_thread_each()
     device = choose_device(runtime.device, read_ranks().local)
-    trained = load_model(paths.model(fold), ema)
+    trained = load_model(path, ema)
     encode = make_encode(trained.encoder, device, precision, long_side)
     return encode, trained, device

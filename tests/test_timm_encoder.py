@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import timm
 import torch
 from torch import nn
 from torch.nn.functional import interpolate
@@ -18,8 +19,6 @@ from fsslib.training.trainer import Trainer
 from fsslib.weights import load_weights
 from tests.helpers import one_line
 from tests.training.toy import CPU, differing, make_batches, settings, state_of
-
-timm = pytest.importorskip("timm", reason="no timm: pip install 'fsslib[timm]'")
 
 CNN, VIT = "timm:test_resnet", "timm:test_vit"
 

@@ -1,4 +1,4 @@
-"""The embedded benchmark: layout, determinism, masks, disjointness from pretraining."""
+"""The embedded benchmark: layout, determinism, masks."""
 
 from pathlib import Path
 
@@ -10,13 +10,10 @@ from fsslib.data.folds import IGNORE
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import Manifest
 from fsslib.data.palette import voc_palette
-from fsslib.data.pretraining_scenes import PRETRAINING_CLASSES, render_example, render_examples
-from fsslib.data.rendering.classes import KINDS
 from fsslib.data.rendering.colours import Coat, draw_surface
 from fsslib.data.rendering.curves import ellipse
 from fsslib.data.rendering.paint import Canvas, Part, Pose, paint_figure
 from fsslib.data.rendering.patterns import PATTERNS, draw_grain
-from fsslib.data.rendering.pretraining_classes import PRETRAINING_KINDS
 from fsslib.data.scenes import CLASSES, draw_classes, make_scenes, render_scene
 
 SIZE = 64
@@ -127,22 +124,3 @@ def test_patterns_are_shares_of_the_second_colour(name: str) -> None:
     assert share.shape == (50, 60)
     assert share.dtype == np.float32
     assert 0 <= share.min() < share.max() <= 1
-
-
-def test_pretraining_classes_are_disjoint_from_the_benchmark() -> None:
-    assert 40 <= len(set(PRETRAINING_CLASSES)) == len(PRETRAINING_CLASSES) <= 60
-    assert not {kind.figure for kind in KINDS} & {kind.figure for kind in PRETRAINING_KINDS}
-    words = {word for name in PRETRAINING_CLASSES for word in name.split()}
-    assert not words & set(CLASSES)
-
-
-def test_pretraining_scenes_are_functions_of_seed_and_index() -> None:
-    done: list[int] = []
-    pictures, masks = render_examples(3, 48, 5, done.append)
-    assert done == [1, 1, 1]
-    assert pictures.shape == (3, 48, 48, 3)
-    for index in (2, 0):
-        picture, mask = render_example(index, 5, 48)
-        assert np.array_equal(pictures[index], picture)
-        assert np.array_equal(masks[index], mask)
-        assert index + 1 in mask

@@ -44,7 +44,7 @@ def project(tmp_path_factory):
 
 
 def test_the_pipeline_runs_from_nothing_to_metrics(project):
-    assert project.ran == set(pipeline()) - {"pretrain"}
+    assert project.ran == set(pipeline())
     metrics = project.metrics()
     for shot in ("shot1", "shot2"):
         assert 0 <= metrics[shot]["miou"] <= 100

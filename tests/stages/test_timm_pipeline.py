@@ -8,8 +8,6 @@ from typer.testing import CliRunner
 
 from tests.project import Project
 
-pytest.importorskip("timm", reason="no timm: pip install 'fsslib[timm]'")
-
 STAGES = (
     "prepare", "extract", "collect", "cluster", "annotate", "train", "index", "episodes",
     "evaluate", "summarize",

@@ -1,0 +1,243 @@
+"""Training on a fold: what `train` and `reference` share, checkpoints and curves included."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from dvclive.live import Live
+from torch.utils.data import DataLoader
+
+from fsslib.annotate import PseudoMasks
+from fsslib.clusters import load_clusters
+from fsslib.data.batches import Batch, BatchPlan, StepBatches
+from fsslib.data.manifest import Manifest
+from fsslib.encoding import Precision, choose_device
+from fsslib.ranks import Ranks, read_ranks
+from fsslib.shards import file_digest, scratch_key
+from fsslib.trained_on import KEY as TRAINED_ON
+from fsslib.trained_on import TrainedOn
+from fsslib.training.across_ranks import require_same_step
+from fsslib.training.checkpoint import restore_checkpoint, save_checkpoint, save_model
+from fsslib.training.trainer import Row, Trainer, TrainSettings
+from stages import paths
+from stages.common import Bar, as_json
+from stages.encoders import initial_encoder
+from stages.inputs import encoder_key, open_manifest, open_pool
+from stages.params import Runtime, Training, TrainParams
+from stages.precision import run_precision
+from stages.stopping import GracefulStop, ignore_signals
+from stages.watch import Watch
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where a training writes.
+
+    Attributes:
+        model: the trained model.
+        curves: folder of the curves, None for none.
+        picture: of what it learns, None for none.
+    """
+
+    model: Path
+    curves: Path | None = None
+    picture: Path | None = None
+
+
+def train_fold(fold: int, params: TrainParams, runtime: Runtime, outputs: Outputs) -> None:
+    """Train on a fold, or go on at the last checkpoint; all ranks call it.
+
+    Raises:
+        FsslibError: something is missing or does not fit, or the loss is not finite.
+    """
+    ranks = read_ranks()
+    precision = run_precision(params.training.precision, runtime, "training.precision")
+    manifest = open_manifest()
+    about = _about(manifest, fold, params, precision)
+    device = _device(runtime, ranks)
+    if device.type == "cpu" and params.training.threads is not None:
+        torch.set_num_threads(params.training.threads)
+    batches = _batches(manifest, fold, params, ranks, device)
+    trainer = Trainer(
+        initial_encoder(params),
+        load_clusters(paths.clusters(fold)).k + 1 if params.mine else None,
+        _settings(params, precision),
+        device,
+        ranks,
+    )
+    checkpoint = paths.SCRATCH / f"train-{_key(fold, params, about)}" / "checkpoint.safetensors"
+    history = restore_checkpoint(trainer, checkpoint) if checkpoint.exists() else []
+    require_same_step(trainer.step_number, ranks)
+    watch = None
+    if outputs.picture is not None:
+        watch = Watch(trainer, batches, params.training.picture_every, outputs.picture)
+    rest = _loader(batches, len(history), runtime, device)
+    records = Records(fold, checkpoint, about, history, watch, outputs.curves)
+    _run(trainer, rest, params.training, records)
+    if ranks.leads:
+        save_model(trainer, outputs.model, about)
+        shutil.rmtree(checkpoint.parent, ignore_errors=True)
+    ranks.wait()
+
+
+@dataclass(frozen=True)
+class Records:
+    """What is kept beside the weights: checkpoints and what they say, curves, pictures."""
+
+    fold: int
+    checkpoint: Path
+    about: Mapping[str, Any]
+    history: list[Row]
+    watch: Watch | None
+    curves: Path | None
+
+
+def _run(trainer: Trainer, batches: Iterator[Batch], training: Training, records: Records) -> None:
+    """The steps that are left, with curves, a bar, pictures and checkpoints."""
+    ranks, fold, history = trainer.ranks, records.fold, records.history
+    with (
+        _curves(records.curves, history, ranks) as log,
+        _bar(fold, training, trainer) as bar,
+        GracefulStop(quiet=not ranks.leads) as stop,
+    ):
+        for row in trainer.run(batches):
+            history.append(row)
+            log(row)
+            bar.advance(note=" ".join(f"{k} {v:.3g}" for k, v in row.items()))
+            if records.watch is not None:
+                records.watch.look()
+            done, stopping = trainer.step_number, ranks.any(stop.asked)
+            due = done % training.checkpoint == 0 and done < training.iterations
+            if ranks.leads and (due or stopping):
+                save_checkpoint(trainer, history, records.checkpoint, records.about)
+            if stopping:
+                stop.ask()
+                break
+
+
+@contextmanager
+def _curves(out: Path | None, history: list[Row], ranks: Ranks) -> Iterator[Callable[[Row], None]]:
+    """A function that adds a row to the curves, which begin with `history`; the first rank's."""
+    if out is None or not ranks.leads:
+        yield lambda row: None
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    live = Live(str(out / "live"), dvcyaml=False, save_dvc_exp=False, monitor_system=False)
+    with live:
+        for row in history:
+            _log(live, row)
+        yield partial(_log, live)
+    # DVC keeps the curves; this copy of their last row would lie there untracked.
+    (out / "live" / "metrics.json").unlink(missing_ok=True)
+
+
+def _bar(fold: int, training: Training, trainer: Trainer) -> Bar:
+    """Counts steps and shows images a second, of all ranks and since the training was resumed."""
+    mined = training.pool_images if trainer.head is not None else 0
+    images = training.pairs * (training.shot + 1) + mined
+    silent = not trainer.ranks.leads
+    bar = Bar(f"Training fold {fold}", training.iterations, silent, each=images, unit=" images")
+    bar.skip(trainer.step_number)
+    return bar
+
+
+def _device(runtime: Runtime, ranks: Ranks) -> torch.device:
+    device = choose_device(runtime.device, ranks.local)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # NCCL and compiled code begin on the current one
+    return device
+
+
+def _about(
+    manifest: Manifest, fold: int, params: TrainParams, precision: Precision
+) -> dict[str, Any]:
+    """What makes the model: images, fold and params, the precision as it was resolved.
+
+    How often a picture is drawn makes no difference.
+    """
+    training = {**as_json(params.training), "precision": precision}
+    del training["picture_every"]
+    seen = {TRAINED_ON: TrainedOn.of_fold(manifest, fold).header()}
+    return {"fold": fold, **as_json(params), "training": training, **seen}
+
+
+def _settings(params: TrainParams, precision: Precision) -> TrainSettings:
+    t = params.training
+    return TrainSettings(
+        iterations=t.iterations,
+        lr=t.lr,
+        head_lr=t.head_lr,
+        momentum=t.momentum,
+        weight_decay=t.weight_decay,
+        ema_decay=t.ema_decay,
+        m=params.m,
+        background_share=t.background_share,
+        sigma=params.sigma,
+        pseudo_weight=params.pseudo_weight,
+        precision=precision,
+        seed=params.seed,
+        lr_steps=None if t.lr_steps is None else tuple(t.lr_steps),
+        micro_images=t.micro_images,
+        compile=t.compile,
+        miner=params.miner,
+    )
+
+
+def _batches(
+    manifest: Manifest, fold: int, params: TrainParams, ranks: Ranks, device: torch.device
+) -> StepBatches:
+    t = params.training
+    later = device.type == "cuda"  # a GPU changes colours while the next crops are read
+    plan = BatchPlan(
+        t.pairs,
+        t.shot,
+        t.pool_images,
+        t.crop,
+        t.min_pixels,
+        (t.scale_min, t.scale_max),
+        params.seed,
+        params.long_side,
+    )
+    if not params.mine:
+        return StepBatches(manifest, fold, plan, t.iterations, ranks=ranks)
+    pool = open_pool(manifest, fold, params)
+    if params.miner == "simclr":
+        return StepBatches(manifest, fold, plan, t.iterations, pool, None, ranks, True, later)
+    masks = PseudoMasks(paths.pseudo_masks(fold))
+    return StepBatches(
+        manifest, fold, plan, t.iterations, pool, masks.read, ranks, colours_later=later
+    )
+
+
+def _loader(
+    batches: StepBatches, start: int, runtime: Runtime, device: torch.device
+) -> Iterator[Batch]:
+    return iter(
+        DataLoader(
+            batches,
+            batch_size=None,
+            sampler=range(start, len(batches)),
+            num_workers=runtime.workers,
+            worker_init_fn=ignore_signals,
+            pin_memory=device.type == "cuda",
+        )
+    )
+
+
+def _key(fold: int, params: TrainParams, about: Mapping[str, Any]) -> str:
+    used = [paths.MANIFEST]
+    if params.mine:
+        used += [paths.clusters(fold), *sorted(paths.pseudo_masks(fold).glob("*.zip"))]
+    digests = [file_digest(p) for p in used]
+    return scratch_key("train", about, encoder_key(params), digests)
+
+
+def _log(live: Live, row: Row) -> None:
+    for name, value in row.items():
+        live.log_metric(name, round(value, 6), timestamp=False)
+    live.next_step()

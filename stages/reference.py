@@ -1,0 +1,102 @@
+"""`reference`: what a result is compared with: the pretrained encoder and the plain baseline."""
+
+from typing import Any
+
+from fsslib.data.manifest import Manifest
+from fsslib.encoding import Encode
+from fsslib.episode_files import episodes_hash
+from fsslib.episodes import EpisodeSet
+from fsslib.evaluation import evaluate
+from fsslib.ranks import read_ranks
+from fsslib.report import fold_metrics
+from fsslib.storage import write_json
+from stages import paths
+from stages.common import Bar, FoldOption, make_app, shared_command
+from stages.encoders import initial_encode
+from stages.fold_training import Outputs, train_fold
+from stages.inputs import chosen_folds, open_manifest, read_params
+from stages.memory import memory_budget
+from stages.params import Params, ReferenceParams, Runtime, TrainParams, stage_params
+from stages.precision import run_precision
+from stages.scoring import open_episodes, open_readers
+from stages.trained import trained_encode
+
+
+@shared_command
+def main(fold: FoldOption = None) -> None:
+    """Score the pretrained encoder and the baseline on the same episodes as the result.
+
+    Reads baseline_lr, sigma, training, ema, precision, resize and the encoder's keys from
+    params.yaml, data/prepare/ and data/episodes/<fold>/. The baseline trains on episodes alone, as
+    long as the full method, at the rate baseline_lr, without mining and without the global
+    background; neither is rectified. Writes data/reference/<fold>/: scores.json and
+    model.safetensors, the baseline. `baseline_lr: null` leaves both out.
+    """
+    everything = read_params()
+    for number in chosen_folds(fold, everything):
+        _reference(number, everything)
+
+
+def _reference(fold: int, everything: Params) -> None:
+    params, runtime = stage_params(ReferenceParams, everything), everything.runtime
+    out, found = paths.reference(fold), dict[str, Any]()
+    if params.baseline_lr is not None:
+        model = out / paths.model(fold).name
+        # First the training: encoding gives each image one thread, for the rest of the process.
+        train_fold(fold, _baseline(params, everything), runtime, Outputs(model))
+        if not read_ranks().leads:
+            return
+        manifest = open_manifest()
+        drawn, precision = open_episodes(fold, manifest), run_precision(params.precision, runtime)
+        encodes = {
+            "pretrained": initial_encode(params, precision, runtime),
+            "baseline": trained_encode(model, params.ema, precision, params.long_side, runtime)[0],
+        }
+        found = {"episode_list": episodes_hash(drawn)[:16], "baseline_lr": params.baseline_lr}
+        for name, encode in encodes.items():
+            found[name] = _score(f"{name} fold {fold}", encode, manifest, drawn, params, runtime)
+    if read_ranks().leads:
+        write_json(out / "scores.json", {"fold": fold, **found})
+
+
+def _baseline(params: ReferenceParams, everything: Params) -> TrainParams:
+    """Params of a training on episodes alone; what it does not read is as in the paper."""
+    training = params.training.model_copy(
+        update={"lr": params.baseline_lr, "background_share": 0.0, "picture_every": 0}
+    )
+    return TrainParams.model_validate(
+        {
+            **stage_params(TrainParams, everything).model_dump(),
+            **{"mine": False, "miner": "clusters", "pseudo_weight": 1, "m": 0.999},
+            **{"unlabeled": ["train"], "training": training.model_dump()},
+        }
+    )
+
+
+def _score(
+    title: str,
+    encode: Encode,
+    manifest: Manifest,
+    drawn: EpisodeSet,
+    params: ReferenceParams,
+    runtime: Runtime,
+) -> dict[str, Any]:
+    """Metrics of every seed and number of shots, without rectification."""
+    images = {i for e in drawn.episodes for way in e.supports for i in way}
+    with Bar(f"Evaluating {title}", len(images) + len({e.query for e in drawn.episodes})) as bar:
+        result = evaluate(
+            encode,
+            *open_readers(manifest, params.resize),
+            drawn.episodes,
+            drawn.novel,
+            memory_bytes=memory_budget(runtime),
+            workers=runtime.workers,
+            on_progress=lambda phase, done, total: bar.advance(1, phase),
+        )
+    return fold_metrics(result.counts, manifest.classes)
+
+
+app = make_app(main)
+
+if __name__ == "__main__":
+    app()
