@@ -1,7 +1,7 @@
 """Presence measured: which score tells photographs with a class from those without, and how well.
 
-    python -m benchmarks.presence --root ../shared/real/voc \
-        --weights ../shared/real/weights/resnet18-imagenet-to-layer3.pth --features /tmp/features
+    python -m benchmarks.presence --root VOC --features /tmp/features
+    python -m benchmarks.presence --root VOC --backbone resnet18 --weights FILE
 
 Training images of a VOC-layout folder as supports and queries, an encoder that is not trained
 further. The candidates are judged by the AUC on the base classes of `--fold`. Then the curve and
@@ -24,11 +24,12 @@ from torch import Tensor
 
 import stages  # noqa: F401 - the process settings of the commands
 from benchmarks.parts import Json
+from fsslib.backbones import DEFAULT_BACKBONE
 from fsslib.calibration import Trial, draw_trials, prediction_score, score_trials
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import Manifest
 from fsslib.data.scan import load_dataset
-from fsslib.encoder import Encoder
+from fsslib.encoder import build_encoder
 from fsslib.encoding import make_encode, one_thread_each
 from fsslib.inference import score_margins
 from fsslib.presence import area_under_curve, choose_threshold, fit_presence, measure_rates
@@ -42,8 +43,8 @@ CHOSEN, DEFAULT = "whitened, top 5 %", "without the supports' background, top 5 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, required=True, help="VOC-layout folder")
-    parser.add_argument("--weights", default="random", help="state dict, or 'random'")
-    parser.add_argument("--backbone", default="resnet18")
+    parser.add_argument("--weights", default="installed", help="a state dict, or a name")
+    parser.add_argument("--backbone", default=DEFAULT_BACKBONE)
     parser.add_argument("--fold", type=int, default=2, help="whose base classes choose the score")
     parser.add_argument("--trials", type=int, default=50, help="with and without, a class")
     parser.add_argument("--shots", type=int, nargs="*", default=[1, 5])
@@ -91,7 +92,7 @@ def candidates(
 
 def features_of(args: argparse.Namespace, manifest: Manifest) -> Callable[[str], Tensor]:
     """Image id -> feature, remembered as float16 in a folder where one is given."""
-    encoder = Encoder(args.backbone)
+    encoder = build_encoder(args.backbone)
     load_weights(encoder, args.weights)
     encode = make_encode(encoder, torch.device("cpu"), "float32")
     one_thread_each()

@@ -58,7 +58,7 @@ def open_model(source: str | Path = "installed", backbone: str | None = None) ->
     if name.startswith(TIMM_PREFIX):
         if not is_backbone(name):
             raise FsslibError(f"model {name!r} is no name of timm's: see 'timm.list_models()'")
-        return Model(_plain("imagenet", name))
+        return Model(_downloaded(name))
     if name in NAMED_WEIGHTS:
         return Model(_plain(name, backbone or "resnet50"))
     return _of_file(Path(source), backbone)
@@ -83,6 +83,16 @@ def _of_file(path: Path, backbone: str | None) -> Model:
         )
     encoder = _plain(str(path), backbone or guess_backbone(path))
     return Model(encoder, presence=presence_path(path))
+
+
+def _downloaded(backbone: str) -> Encoder:
+    """A model of timm with its published weights."""
+    try:
+        return _plain("imagenet", backbone)
+    except FsslibError as error:
+        raise FsslibError(
+            f"{error} and name it by --model FILE --backbone {backbone}, or use --model installed"
+        ) from None
 
 
 def _plain(source: str, backbone: str) -> Encoder:

@@ -78,12 +78,12 @@ def main(
     """
     one_thread_each()
     chosen = model or str(paths.trained(fold))
-    target = out or _beside(Path(chosen))
-    if "".join(target.suffixes[-2:]) != ".presence.json":
-        raise FsslibError(f"--out {target}: the name has to end in .presence.json")
+    if out is not None and not out.name.endswith(".presence.json"):
+        raise FsslibError(f"--out {out}: the name has to end in .presence.json")
     segmenter = Segmenter.load(
         chosen, backbone=backbone, index=index, background=background, device=device
     )
+    target = out or _beside(Path(chosen))
     warn_of_rendered(chosen, segmenter)
     manifest = open_manifest()
     if not 0 <= fold < len(manifest.folds):

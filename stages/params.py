@@ -43,6 +43,14 @@ def _backbone(name: str) -> str:
 Backbone = Annotated[str, AfterValidator(_backbone)]
 
 
+def _weights(name: str) -> str:
+    if name == "procedural":
+        raise ValueError("these weights are gone: set weights to installed")
+    return name
+
+
+Weights = Annotated[str, Field(min_length=1), AfterValidator(_weights)]
+
 MOST_SEEDS = 1000
 
 
@@ -166,7 +174,7 @@ class EncoderParams(SizeParams):
     """Keys of every stage that encodes with the initial weights."""
 
     backbone: Backbone
-    weights: Annotated[str, Field(min_length=1)]
+    weights: Weights
     seed: Seed
 
 
@@ -271,7 +279,6 @@ class ReferenceParams(EncoderParams):
     baseline_lr: Positive | None
     sigma: Positive
     training: Training
-    ema: bool
     precision: PrecisionName
     resize: Annotated[int, Field(ge=32, le=2048)] | None
 

@@ -26,11 +26,12 @@ from stages.trained import trained_encode
 def main(fold: FoldOption = None) -> None:
     """Score the pretrained encoder and the baseline on the same episodes as the result.
 
-    Reads baseline_lr, sigma, training, ema, precision, resize and the encoder's keys from
+    Reads baseline_lr, sigma, training, precision, resize and the encoder's keys from
     params.yaml, data/prepare/ and data/episodes/<fold>/. The baseline trains on episodes alone, as
     long as the full method, at the rate baseline_lr, without mining and without the global
-    background; neither is rectified. Writes data/reference/<fold>/: scores.json and
-    model.safetensors, the baseline. `baseline_lr: null` leaves both out.
+    background. Its averaged weights are scored. Nothing is rectified. Writes
+    data/reference/<fold>/: scores.json and model.safetensors, the baseline. `baseline_lr: null`
+    leaves both out.
     """
     everything = read_params()
     for number in chosen_folds(fold, everything):
@@ -50,7 +51,7 @@ def _reference(fold: int, everything: Params) -> None:
         drawn, precision = open_episodes(fold, manifest), run_precision(params.precision, runtime)
         encodes = {
             "pretrained": initial_encode(params, precision, runtime),
-            "baseline": trained_encode(model, params.ema, precision, params.long_side, runtime)[0],
+            "baseline": trained_encode(model, True, precision, params.long_side, runtime)[0],
         }
         found = {"episode_list": episodes_hash(drawn)[:16], "baseline_lr": params.baseline_lr}
         for name, encode in encodes.items():

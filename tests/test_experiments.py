@@ -77,6 +77,9 @@ def test_departures_name_what_is_not_the_papers_unless_it_is_swept():
     }
     found = departures(params, frozenset())
     assert "dataset procedural (paper: pascal)" in found
-    assert "weights procedural (paper: ImageNet)" in found
+    assert "backbone timm:tf_efficientnet_lite2 (paper: resnet50)" in found
+    assert "weights random (paper: ImageNet)" in departures(
+        {**params, "weights": "random"}, frozenset()
+    )
     assert "k 7 (paper: 5)" in departures({**params, "k": 7}, frozenset())
     assert not any(d.startswith("k ") for d in departures({**params, "k": 7}, frozenset({"k"})))

@@ -28,6 +28,7 @@ from tests.bad_input.world import (
 SUPPORT = f"--support {IMAGE} {MASK}"
 QUERY = "--query photos/JPEGImages/v00.png photos/JPEGImages/v01.png --out found --workers 1"
 PREDICT = f"predict {SUPPORT} {QUERY}"
+TRAINED = f"{PREDICT} --model data/train/0"
 FOLDER = "data folder --images photos/JPEGImages --masks photos/SegmentationClass --out made"
 NO_MASK = put("m.png", b"")
 CASES = [
@@ -52,17 +53,25 @@ CASES = [
     Case("threshold nan", f"{PREDICT} --threshold nan", nothing, "", 2),
     Case("model missing", f"{PREDICT} --model gone", nothing, "gone does not exist: name a trained"),
     Case("model folder empty", f"{PREDICT} --model photos", nothing, "holds no model.safetensors"),
-    Case("no model", PREDICT, gone("data/train"), "no trained model under data/train"),
-    Case("model truncated", PREDICT, cut(MODEL, 0.5), "is not a state dict"),
+    Case("model of a fold that is not there", f"{PREDICT} --model data/train/7", nothing,
+         "data/train/7 does not exist"),
+    Case("a name that timm has not", f"{PREDICT} --model timm:no_such_net", nothing,
+         "has no model 'no_such_net'"),
+    Case("a backbone that is none", f"{PREDICT} --backbone vgg16", nothing, "'vgg16' is not one of"),
+    Case("a backbone without installed weights", f"{PREDICT} --backbone resnet50", nothing,
+         "holds nothing for resnet50"),
+    Case("a calibration that is not there", f"{PREDICT} --calibration c.json", nothing,
+         "calibration c.json does not exist"),
+    Case("model truncated", TRAINED, cut(MODEL, 0.5), "is not a state dict"),
     Case("model a photograph", f"{PREDICT} --model {IMAGE}", nothing, "is not a state dict"),
     Case("index missing", f"{PREDICT} --index gone", nothing, "gone holds no region index"),
     Case("classes missing", f"{PREDICT} --classes gone.safetensors", nothing, "does not exist"),
     Case("classes are a model", f"{PREDICT} --classes {MODEL}", nothing, "expected 'classes'"),
-    Case("presence no JSON", PREDICT, put("data/train/0/model.presence.json", b"{"),
+    Case("presence no JSON", TRAINED, put("data/train/0/model.presence.json", b"{"),
          "is not readable JSON"),
-    Case("presence a list", PREDICT, put("data/train/0/model.presence.json", b"[]"),
+    Case("presence a list", TRAINED, put("data/train/0/model.presence.json", b"[]"),
          "is no calibration"),
-    Case("presence of NaN", PREDICT,
+    Case("presence of NaN", TRAINED,
          put("data/train/0/model.presence.json",
              b'{"encoder": "x", "settings": {}, "middle": NaN, "width": NaN, "threshold": NaN}'),
          "are not finite"),
@@ -131,7 +140,6 @@ CASES = [
     Case("episodes elsewhere", "evaluate --fold 0 --episodes gone.json", nothing, "gone.json does not"),
     Case("episodes of another fold", f"evaluate --fold 1 --episodes {EPISODES}", nothing,
          "is of fold 0, not 1: give --fold 0"),
-    Case("too few scenes", "pretrain --images 3", nothing, "", 2),
     Case("257 workers", "extract", set_params(**{"runtime.workers": 257}), "runtime.workers: 257"),
 ]  # fmt: skip
 

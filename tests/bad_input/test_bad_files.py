@@ -243,7 +243,7 @@ def model(change_head=lambda head: None, change=lambda tensors: None):
     return damage
 
 
-KEY = "average.layer3.1.conv2.weight"
+KEY = "average.body.blocks.4.3.conv_pwl.weight"
 MODELS = {
     "another kind": (model(lambda h: h.update(kind="x")), "holds 'x', expected 'model'"),
     "no kind": (model(lambda h: h.pop("kind")), "holds None, expected 'model'"),
@@ -256,7 +256,7 @@ MODELS = {
     "a tensor more": (
         model(change=lambda t: t.update(more=torch.zeros(1))), "has more, which nothing reads"),
     "another shape": (
-        model(change=lambda t: t.update({KEY: t[KEY][:1].clone()})), f"has {KEY} as float32 (1, 256"),
+        model(change=lambda t: t.update({KEY: t[KEY][:1].clone()})), f"has {KEY} as float32 (1, 720"),
     "another type": (
         model(change=lambda t: t.update({KEY: t[KEY].half()})), f"has {KEY} as float16"),
     "not finite": (

@@ -158,15 +158,6 @@ def test_outputs_never_lie_among_the_queries(folder, weights):
     assert "q0.mask.png, which is an input" in said
 
 
-def test_without_a_model_the_remedy_is_named(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    support = ("--support", "ant.png", "ant_mask.png")
-    code, said = run(*support, "--query", "queries", "--out", "out")
-    assert code == 1
-    assert "no trained model under data/train: run 'dvc repro'" in said
-    assert said.count("\n") == 1
-
-
 def test_calibrate_writes_what_predict_then_uses(folder, weights, monkeypatch):
     manifest = make_dataset(folder / "discs")
     monkeypatch.setattr(calibrate_stage, "open_manifest", lambda: manifest)

@@ -63,7 +63,8 @@ def test_table_6_trains_two_models_a_fold_and_indexes_with_and_without_average()
 
 
 def test_table_7_trains_nothing():
-    assert set(to_compute("table7")) == {"episodes", "evaluate", "summarize"}
+    assert set(to_compute("table7")) == {"episodes", "reference", "evaluate", "summarize"}
+    assert all(e.changes["baseline_lr"] is None for e in find_sweep("table7").experiments)
 
 
 def test_table_8_extracts_once_and_goes_on_from_cluster():
