@@ -5,7 +5,14 @@ import pytest
 
 from fsslib.errors import FsslibError
 from fsslib.metrics import Counts
-from fsslib.report import COMMON, common_head, fold_metrics, overall_metrics
+from fsslib.report import (
+    COMMON,
+    common_head,
+    fold_metrics,
+    overall_metrics,
+    overall_references,
+)
+from fsslib.tables import comparison_table, scores
 from tests.helpers import one_line
 
 NAMES = {1: "ant", 2: "bee", 3: "cow"}
@@ -85,4 +92,42 @@ def test_folds_of_different_protocols_are_not_averaged(key):
     assert message == (
         f"folds: fold 3 was evaluated with {key} a {key}, fold 1 with None: "
         "run 'evaluate' for every fold"
+    )
+
+
+def references(**changes):
+    """What `reference` writes of a fold."""
+    seeds = {"seeds": [0, 1], "fb_iou_seeds": [1.0, 1.0], "not_drawn": []}
+    names = {"classes": {}, "episodes": {}}
+    made = {
+        name: {"shot1": {"miou": m, "miou_seeds": [m, m], **seeds, **names}}
+        for name, m in {"pretrained": 30.0, "baseline": 40.0, **changes}.items()
+    }
+    return {"fold": 0, "episode_list": "a", **made}
+
+
+def test_the_gain_is_over_the_better_of_encoder_and_baseline_in_the_mean_of_the_folds():
+    ours = {
+        f: {**references(), **references(baseline=m)["baseline"]} for f, m in ((0, 44), (1, 50))
+    }
+    both = {0: references(), 1: references(pretrained=52.0)}
+    found = overall_references(ours, both)
+    assert found == {"shot1": {"pretrained": 41.0, "baseline": 40.0, "gain": 6.0}}
+    overall = overall_metrics(ours)
+    assert "| 1-shot mIoU | 41.00 | 40.00 | 47.00 | +6.00 |" in comparison_table(overall, found)
+    assert scores(overall, found)["shot1"]["gain"] == 6.0
+
+
+def test_without_a_reference_there_is_no_comparison():
+    ours = {0: {**references(), **references(baseline=44.0)["baseline"]}}
+    assert overall_references(ours, {0: {}}) == {}
+    assert overall_references(ours, {0: {"fold": 0}}) == {}
+    assert comparison_table(overall_metrics(ours), {}) == ""
+    assert "gain" not in scores(overall_metrics(ours), {})["shot1"]
+
+
+def test_a_reference_of_other_episodes_is_refused():
+    ours = {0: {**references(), **references(baseline=44.0)["baseline"], "episode_list": "b"}}
+    assert "run the stage 'reference' again" in one_line(
+        overall_references, ours, {0: references()}
     )

@@ -54,7 +54,12 @@ def test_the_pipeline_runs_from_nothing_to_metrics(project):
     assert set(fold["shot1"]["classes"]) <= set(fold["shot1"]["episodes"])
     assert metrics["shot1"]["folds"]["1"] == fold["shot1"]["miou"]
     scores = json.loads((project.folder / "results/scores.json").read_text())
-    assert scores["shot2"] == {k: metrics["shot2"][k] for k in ("miou", "miou_std", "fb_iou")}
+    ours = {k: metrics["shot2"][k] for k in ("miou", "miou_std", "fb_iou")}
+    assert {k: scores["shot2"][k] for k in ours} == ours
+    compared = scores["shot2"]
+    best = max(compared["pretrained"], compared["baseline"])
+    assert compared["gain"] == pytest.approx(compared["miou"] - best, abs=1e-3)
+    assert "| 2-shot mIoU |" in (project.folder / "results/table.md").read_text().split("gain")[1]
 
 
 def test_a_second_repro_runs_nothing(project):
