@@ -17,6 +17,7 @@ from torch.nn.functional import grid_sample, interpolate
 from fsslib.backbones import TIMM_PREFIX
 from fsslib.encoder import MEAN, STD, WEIGHTS_REMEDY, Encoder
 from fsslib.errors import FsslibError, reason
+from fsslib.hub import impatient
 
 DEEPEST_STRIDE = 16
 """Of the level that is taken where no stride is given."""
@@ -90,7 +91,8 @@ class TimmEncoder(Encoder):
         """
         name = _split(self.backbone)[0]
         try:
-            body = _create(name, out_indices=(self._level,), pretrained=True)
+            with impatient():
+                body = _create(name, out_indices=(self._level,), pretrained=True)
         except Exception as error:  # of the hub's client, of the network, of timm
             raise FsslibError(
                 f"weights: imagenet: timm's weights of {name} could not be downloaded "

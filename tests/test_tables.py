@@ -34,7 +34,7 @@ def test_results_table_is_markdown_with_a_column_a_fold():
 
 def test_scores_are_the_few_numbers_that_experiments_are_compared_by():
     detailed = {shot: {**v, "classes": {"cat": 1}, "seeds": [0]} for shot, v in OVERALL.items()}
-    assert scores(detailed) == OVERALL
+    assert scores(detailed, {}) == OVERALL
 
 
 def test_class_rows_hold_each_drawn_class_shot_and_fold_once():
