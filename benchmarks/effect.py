@@ -43,11 +43,7 @@ ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "real"
 Json = dict[str, Any]
 
-PRESETS: dict[str, tuple[float, list[int]]] = {
-    "voc-sample": (0.0002, [1, 2, 3]),
-    "procedural": (0.0002, [0, 1, 2, 3]),
-}
-"""Preset -> the learning rate of its baseline, and its folds. Ours trains at the preset's rate."""
+PRESETS = ("voc-sample", "procedural")
 
 OURS: Json = {"mine": True}
 BASELINE: Json = {"mine": False, "training.background_share": 0.0}
@@ -137,13 +133,13 @@ class Work:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args, self.out = args, args.out.resolve()
-        rate, folds = PRESETS[args.preset]
-        self.baseline = {**BASELINE, "training.lr": rate}
-        args.folds = args.folds or folds
+        preset = preset_values(args.preset)
+        self.baseline = {**BASELINE, "training.lr": preset["baseline_lr"]}
+        args.folds = args.folds or preset["folds"]
         self.out.mkdir(parents=True, exist_ok=True)
         given = dict(pair.split("=", 1) for pair in args.set)
         self.settings: Json = {
-            **preset_values(args.preset),
+            **preset,
             **self.encoder(),
             "folds": list(args.folds),
             "runtime.workers": 1,

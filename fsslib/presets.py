@@ -48,7 +48,7 @@ PROCEDURAL: Mapping[str, Any] = {
     "training.scale_max": 1.0,
     "training.min_pixels": 256,
     "training.background_share": 0.9,
-    "training.lr": 0.0005,
+    "training.lr": 0.001,
     "training.head_lr": 0.01,
     "training.lr_steps": None,
     "training.momentum": 0.9,
