@@ -1,0 +1,1 @@
+"""How datasets are made and checked: PASCAL, COCO, folders of one's own."""

@@ -1,0 +1,1 @@
+"""Encoders: ResNets and models of timm, their weights, and running them."""

@@ -1,0 +1,1 @@
+"""Section 4.1: episodes, matching, metrics and the amortised protocol."""

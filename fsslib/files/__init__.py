@@ -1,0 +1,1 @@
+"""Files that are whole or absent: writing, HDF5, safetensors, shards, disk space."""

@@ -1,0 +1,1 @@
+"""Section 3.3.1: features, prototypes, sub-clusters and pseudo-masks."""

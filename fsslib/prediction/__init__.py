@@ -1,0 +1,1 @@
+"""New classes in photographs: the segmenter, presence, files and export."""
