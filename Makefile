@@ -34,7 +34,7 @@ test: $(STAMP) lint types unit  ## Lint, types and all tests
 lint: $(STAMP)
 	ruff check .
 	ruff format --check .
-	python -m stages.closure
+	python -m stages.support.closure
 
 types: $(STAMP)
 	mypy
@@ -54,7 +54,7 @@ nightly: $(STAMP)  ## All tests, also the long ones, with thousands of drawn exa
 	HYPOTHESIS_PROFILE=nightly OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -m "nightly or not nightly"
 
 deps: $(STAMP)  ## Bring dvc.yaml in step with imports and params models
-	python -m stages.closure --write
+	python -m stages.support.closure --write
 
 clean:  ## Remove the environment and unfinished work, nothing that was computed
 	rm -rf $(VENV) .scratch

@@ -9,7 +9,7 @@
 For each training seed and fold: the encoder as it comes (training-free), the plain baseline trained
 as long (its averaged weights, as ours), and our training, whose model is scored without
 rectification, with each one and with both. Photographs are encoded once, and what is finished is
-not run again: an interrupted run goes on. `--table` has the rows of that sweep (fsslib.experiments)
+not run again: an interrupted run goes on. `--table` has the rows of that sweep (fsslib.experiments.sweeps)
 instead, its models without mining trained at the baseline's own rate. `--holdout G` is for choosing
 settings: the classes of fold G, which the fold trains on, play novel, on a fifth of the training
 images that is set aside by a hash of the id; the fold's own classes and validation images are not
@@ -35,9 +35,9 @@ from typing import Any
 import torch
 from ruamel.yaml import YAML
 
-from fsslib.backbones import NAMED_WEIGHTS, TIMM_PREFIX
-from fsslib.experiments import find_sweep
-from fsslib.presets import preset_values
+from fsslib.encoders.backbones import NAMED_WEIGHTS, TIMM_PREFIX
+from fsslib.experiments.presets import preset_values
+from fsslib.experiments.sweeps import find_sweep
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "real"
@@ -273,10 +273,10 @@ def more_rows(given: Iterable[str]) -> dict[str, tuple[str, Json]]:
 
 def untrained(work: Work, fold: int) -> Path:
     """A folder whose model is the encoder as it comes."""
-    from fsslib.encoder import build_encoder
+    from fsslib.encoders.encoder import build_encoder
+    from fsslib.encoders.weights import load_weights
     from fsslib.training.checkpoint import save_model
     from fsslib.training.trainer import Trainer, TrainSettings
-    from fsslib.weights import load_weights
 
     folder = work.folder(0, fold, "free", {})
     path = folder / f"data/train/{fold}/model.safetensors"

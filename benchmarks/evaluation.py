@@ -25,14 +25,20 @@ import stages  # noqa: F401 - the process settings of the commands
 from benchmarks.parts import Json, named_parts, run_part, start_part, timed
 from fsslib.data.manifest import Manifest
 from fsslib.data.scan import load_dataset
-from fsslib.encoder import Encoder, normalise
-from fsslib.encoding import Encode, Precision, make_encode, one_thread_each
-from fsslib.episodes import Episode, draw_episode_set
-from fsslib.evaluation import UNCHANGED, Reader, evaluate, manifest_readers, predict_episode
-from fsslib.rectification import Rectification, rectify_foreground
-from fsslib.regions import RegionIndex
-from fsslib.report import fold_metrics
-from fsslib.weights import load_weights
+from fsslib.encoders.encoder import Encoder, normalise
+from fsslib.encoders.running import Encode, Precision, make_encode, one_thread_each
+from fsslib.encoders.weights import load_weights
+from fsslib.evaluation.episodes import Episode, draw_episode_set
+from fsslib.evaluation.protocol import (
+    UNCHANGED,
+    Reader,
+    evaluate,
+    manifest_readers,
+    predict_episode,
+)
+from fsslib.evaluation.summary import fold_metrics
+from fsslib.rectification.rectify import Rectification, rectify_foreground
+from fsslib.rectification.search_index import RegionIndex
 from tests.oracles import naive_episode
 
 GB = 1 << 30

@@ -28,8 +28,8 @@ from benchmarks import effect
 from benchmarks.parts import timed
 from benchmarks.training import make_batch
 from fsslib.data.colours import draw_colours
-from fsslib.encoder import Encoder
-from fsslib.encoding import Precision, make_encode, map_ordered
+from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.running import Precision, make_encode, map_ordered
 from fsslib.training.trainer import Trainer, TrainSettings
 
 Json = dict[str, Any]

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fsslib.data.building import encode_mask, place
 from fsslib.data.images import read_mask
 from fsslib.data.scan import load_dataset
+from fsslib.data.sources.building import encode_mask, place
 
 REAL = Path("../shared/real/voc")
 

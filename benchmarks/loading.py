@@ -20,8 +20,8 @@ from fsslib.data.batches import BatchPlan, StepBatches
 from fsslib.data.images import UInt8, read_mask
 from fsslib.data.pool import PoolImage
 from fsslib.data.scan import load_dataset
-from fsslib.encoder import Encoder
-from fsslib.presets import preset_values
+from fsslib.encoders.encoder import Encoder
+from fsslib.experiments.presets import preset_values
 from fsslib.training.trainer import Trainer, TrainSettings
 
 

@@ -38,19 +38,19 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from benchmarks.parts import Json, Part, named_parts, run_part, start_part
-from fsslib.annotate import encode_png, pseudo_mask, write_masks
-from fsslib.clusters import cluster_prototypes
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import ImageRecord, Manifest
 from fsslib.data.scan import load_dataset
-from fsslib.encoder import Encoder
-from fsslib.encoding import Encode, Precision, make_encode, map_ordered, one_thread_each
-from fsslib.features import Dtype, FeatureStore, ImageFeature, describe_image, write_shard
-from fsslib.pooling import masked_average
-from fsslib.prototypes import collect_prototypes, fold_prototypes
-from fsslib.weights import load_weights
-from stages.common import Bar  # with it come the process settings of the commands
-from stages.sharded import Sharded, write_sharded
+from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.running import Encode, Precision, make_encode, map_ordered, one_thread_each
+from fsslib.encoders.weights import load_weights
+from fsslib.mining.clusters import cluster_prototypes
+from fsslib.mining.features import Dtype, FeatureStore, ImageFeature, describe_image, write_shard
+from fsslib.mining.pooling import masked_average
+from fsslib.mining.prototypes import collect_prototypes, fold_prototypes
+from fsslib.mining.pseudo_masks import encode_png, pseudo_mask, write_masks
+from stages.support.common import Bar  # with it come the process settings of the commands
+from stages.support.sharded import Sharded, write_sharded
 
 Item = tuple[str, tuple[int, int], Tensor]
 REAL_BACKBONE = "resnet18"

@@ -24,17 +24,22 @@ from torch import Tensor
 
 import stages  # noqa: F401 - the process settings of the commands
 from benchmarks.parts import Json
-from fsslib.backbones import DEFAULT_BACKBONE
-from fsslib.calibration import Trial, draw_trials, prediction_score, score_trials
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import Manifest
 from fsslib.data.scan import load_dataset
-from fsslib.encoder import build_encoder
-from fsslib.encoding import make_encode, one_thread_each
-from fsslib.inference import score_margins
-from fsslib.presence import area_under_curve, choose_threshold, fit_presence, measure_rates
-from fsslib.typical import Typical
-from fsslib.weights import load_weights
+from fsslib.encoders.backbones import DEFAULT_BACKBONE
+from fsslib.encoders.encoder import build_encoder
+from fsslib.encoders.running import make_encode, one_thread_each
+from fsslib.encoders.weights import load_weights
+from fsslib.evaluation.matching import score_margins
+from fsslib.prediction.calibration import Trial, draw_trials, prediction_score, score_trials
+from fsslib.prediction.presence import (
+    area_under_curve,
+    choose_threshold,
+    fit_presence,
+    measure_rates,
+)
+from fsslib.prediction.typical import Typical
 
 Trials = Sequence[Trial]
 CHOSEN, DEFAULT = "whitened, top 5 %", "without the supports' background, top 5 %"

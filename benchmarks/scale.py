@@ -21,10 +21,12 @@ import torch
 
 import stages  # noqa: F401 - the process settings of the commands
 from benchmarks.parts import Json, timed
-from fsslib import annotate, features, region_index
-from fsslib.annotate import PseudoMasks, encode_png, write_masks
-from fsslib.encoder import Encoder, feature_shape
-from fsslib.encoding import Precision, make_encode, map_ordered, one_thread_each
+from fsslib.encoders.encoder import Encoder, feature_shape
+from fsslib.encoders.running import Precision, make_encode, map_ordered, one_thread_each
+from fsslib.mining import features
+from fsslib.mining import pseudo_masks as annotate
+from fsslib.mining.pseudo_masks import PseudoMasks, encode_png, write_masks
+from fsslib.rectification.rectify import describing as region_index
 
 POOLS = {"pascal": (10_582, 375, 500), "coco": (82_081, 480, 640), "million": (1_000_000, 480, 640)}
 """Images, and a usual height and width in px."""

@@ -26,8 +26,8 @@ from torchvision.models.resnet import Bottleneck
 
 import stages  # noqa: F401 - the process settings of the commands
 from fsslib.data.batches import Batch
-from fsslib.encoder import Encoder, normalise
-from fsslib.encoding import choose_precision
+from fsslib.encoders.encoder import Encoder, normalise
+from fsslib.encoders.running import choose_precision
 from fsslib.training.trainer import Trainer, TrainSettings
 
 Json = dict[str, Any]

@@ -8,7 +8,7 @@ import importlib
 
 __version__ = "0.1.0"
 
-_LAZY = {"Segmenter": "fsslib.segmenter", "Prediction": "fsslib.segmenter"}
+_LAZY = {"Segmenter": "fsslib.prediction.segmenter", "Prediction": "fsslib.prediction.segmenter"}
 """Name -> module; `__init__.pyi` tells type checkers the same."""
 
 

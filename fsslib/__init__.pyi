@@ -1,4 +1,4 @@
-from fsslib.segmenter import Prediction as Prediction
-from fsslib.segmenter import Segmenter as Segmenter
+from fsslib.prediction.segmenter import Prediction as Prediction
+from fsslib.prediction.segmenter import Segmenter as Segmenter
 
 __version__: str

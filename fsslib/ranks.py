@@ -2,7 +2,7 @@
 
 `torchrun` and `accelerate launch` start the processes and set the environment variables that are
 read here; without them there is one process. Work on many images is shared by shards
-(`fsslib.shards`), where processes only wait for each other; training adds tensors up.
+(`fsslib.files.shards`), where processes only wait for each other; training adds tensors up.
 """
 
 import os

@@ -2,7 +2,7 @@
 
 import os
 
-from stages.heap import share_one_heap
+from stages.support.heap import share_one_heap
 
 # Threads that wait for each other sleep instead of spinning: 20 times less CPU time when the cores
 # are shared (docs/performance.md). Read when torch starts its first team of threads.

@@ -7,24 +7,30 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fsslib.annotate import PseudoMasks, encode_png, pseudo_mask, stored_bytes, write_masks
-from fsslib.clusters import load_clusters
 from fsslib.data.images import read_image
 from fsslib.data.manifest import Manifest
 from fsslib.data.pool import PoolImage
-from fsslib.encoding import Precision, map_ordered, one_thread_each
-from fsslib.features import FeatureStore
-from fsslib.pictures import pseudo_panel
+from fsslib.encoders.running import Precision, map_ordered, one_thread_each
+from fsslib.files.shards import file_digest
+from fsslib.files.storage import write_bytes
+from fsslib.mining.clusters import load_clusters
+from fsslib.mining.features import FeatureStore
+from fsslib.mining.pseudo_masks import (
+    PseudoMasks,
+    encode_png,
+    pseudo_mask,
+    stored_bytes,
+    write_masks,
+)
+from fsslib.pictures.panels import pseudo_panel
 from fsslib.ranks import read_ranks
-from fsslib.shards import file_digest
-from fsslib.storage import write_bytes
-from stages import paths
-from stages.common import Bar, FoldOption, as_json, make_app, shared_command
-from stages.encoders import initial_encode
-from stages.inputs import chosen_folds, encoder_key, open_manifest, open_pool, read_params
-from stages.params import AnnotateParams, Params, stage_params
-from stages.precision import run_precision
-from stages.sharded import Sharded, write_sharded
+from stages.support import paths
+from stages.support.common import Bar, FoldOption, as_json, make_app, shared_command
+from stages.support.encoders import initial_encode
+from stages.support.inputs import chosen_folds, encoder_key, open_manifest, open_pool, read_params
+from stages.support.params import AnnotateParams, Params, stage_params
+from stages.support.precision import run_precision
+from stages.support.sharded import Sharded, write_sharded
 
 
 @shared_command

@@ -1,13 +1,13 @@
 """`cluster`: K sub-clusters and one background prototype a fold."""
 
-from fsslib.cluster_pictures import cluster_sheet
-from fsslib.clusters import cluster_prototypes, cluster_report, save_clusters
-from fsslib.prototypes import fold_prototypes, load_prototypes
-from fsslib.storage import write_bytes, write_json
-from stages import paths
-from stages.common import FoldOption, command, make_app, say
-from stages.inputs import chosen_folds, open_manifest, read_params
-from stages.params import ClusterParams, stage_params
+from fsslib.files.storage import write_bytes, write_json
+from fsslib.mining.clusters import cluster_prototypes, cluster_report, save_clusters
+from fsslib.mining.prototypes import fold_prototypes, load_prototypes
+from fsslib.pictures.clusters import cluster_sheet
+from stages.support import paths
+from stages.support.common import FoldOption, command, make_app, say
+from stages.support.inputs import chosen_folds, open_manifest, read_params
+from stages.support.params import ClusterParams, stage_params
 
 
 @command

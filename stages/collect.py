@@ -1,8 +1,8 @@
 """`collect`: one row per (image, class) from the feature shards."""
 
-from fsslib.prototypes import collect_prototypes, save_prototypes
-from stages import paths
-from stages.common import command, make_app, say
+from fsslib.mining.prototypes import collect_prototypes, save_prototypes
+from stages.support import paths
+from stages.support.common import command, make_app, say
 
 
 @command

@@ -1,11 +1,11 @@
 """`episodes`: the frozen list of episodes of a fold."""
 
-from fsslib.episode_files import save_episodes
-from fsslib.episodes import draw_episode_set, never_drawn
-from stages import paths
-from stages.common import FoldOption, command, make_app, say
-from stages.inputs import chosen_folds, open_manifest, read_params
-from stages.params import EpisodesParams, stage_params
+from fsslib.evaluation.episode_files import save_episodes
+from fsslib.evaluation.episodes import draw_episode_set, never_drawn
+from stages.support import paths
+from stages.support.common import FoldOption, command, make_app, say
+from stages.support.inputs import chosen_folds, open_manifest, read_params
+from stages.support.params import EpisodesParams, stage_params
 
 
 @command

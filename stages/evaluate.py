@@ -8,17 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from fsslib.encoder import parameter_count
-from fsslib.episode_files import episodes_hash
-from fsslib.episode_pictures import episode_panel, sample_episodes
-from fsslib.evaluation import Evaluation, evaluate
-from fsslib.report import fold_metrics
-from fsslib.storage import write_bytes, write_json
-from stages import paths
-from stages.common import Bar, FoldOption, command, make_app, project_root, say
-from stages.inputs import chosen_folds, read_params
-from stages.params import Params
-from stages.scoring import Scoring, open_scoring
+from fsslib.encoders.encoder import parameter_count
+from fsslib.evaluation.episode_files import episodes_hash
+from fsslib.evaluation.protocol import Evaluation, evaluate
+from fsslib.evaluation.summary import fold_metrics
+from fsslib.files.storage import write_bytes, write_json
+from fsslib.pictures.episodes import episode_panel, sample_episodes
+from stages.support import paths
+from stages.support.common import Bar, FoldOption, command, make_app, project_root, say
+from stages.support.inputs import chosen_folds, read_params
+from stages.support.params import Params
+from stages.support.scoring import Scoring, open_scoring
 
 EpisodesOption = Annotated[
     Path | None,

@@ -7,17 +7,17 @@ from pathlib import Path
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import ImageRecord
 from fsslib.data.scaling import scaled_size
-from fsslib.encoder import feature_shape
-from fsslib.encoding import Encode, Precision, map_ordered
-from fsslib.features import Dtype, ImageFeature, describe_image, stored_bytes, write_shard
-from fsslib.shards import file_digest
-from stages import paths
-from stages.common import Bar, make_app, shared_command
-from stages.encoders import initial_encode
-from stages.inputs import encoder_key, open_manifest, read_params
-from stages.params import ExtractParams, stage_params
-from stages.precision import run_precision
-from stages.sharded import Sharded, write_sharded
+from fsslib.encoders.encoder import feature_shape
+from fsslib.encoders.running import Encode, Precision, map_ordered
+from fsslib.files.shards import file_digest
+from fsslib.mining.features import Dtype, ImageFeature, describe_image, stored_bytes, write_shard
+from stages.support import paths
+from stages.support.common import Bar, make_app, shared_command
+from stages.support.encoders import initial_encode
+from stages.support.inputs import encoder_key, open_manifest, read_params
+from stages.support.params import ExtractParams, stage_params
+from stages.support.precision import run_precision
+from stages.support.sharded import Sharded, write_sharded
 
 
 @shared_command

@@ -3,21 +3,26 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fsslib.annotate import PseudoMasks
 from fsslib.data.images import read_image
 from fsslib.data.pool import PoolImage
-from fsslib.encoding import Precision, map_ordered
+from fsslib.encoders.running import Precision, map_ordered
 from fsslib.errors import FsslibError
-from fsslib.region_index import ImageRegions, describe_regions, stored_bytes, write_regions
-from fsslib.shards import file_digest
-from fsslib.trained_model import TrainedModel
-from stages import paths
-from stages.common import Bar, FoldOption, as_json, make_app, shared_command
-from stages.inputs import chosen_folds, open_manifest, open_pool, read_params
-from stages.params import IndexParams, Params, stage_params
-from stages.precision import run_precision
-from stages.sharded import Sharded, write_sharded
-from stages.trained import trained_encode
+from fsslib.files.shards import file_digest
+from fsslib.mining.pseudo_masks import PseudoMasks
+from fsslib.rectification.describing import (
+    ImageRegions,
+    describe_regions,
+    stored_bytes,
+    write_regions,
+)
+from fsslib.training.trained_model import TrainedModel
+from stages.support import paths
+from stages.support.common import Bar, FoldOption, as_json, make_app, shared_command
+from stages.support.inputs import chosen_folds, open_manifest, open_pool, read_params
+from stages.support.params import IndexParams, Params, stage_params
+from stages.support.precision import run_precision
+from stages.support.sharded import Sharded, write_sharded
+from stages.support.trained import trained_encode
 
 REGIONS_EACH = 5
 """Of an image, to guess the size on disk: 4.5 were found in VOC photographs at K = 5."""

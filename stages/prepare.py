@@ -7,13 +7,13 @@ from pathlib import Path
 
 from fsslib.data.layout import count_listed
 from fsslib.data.manifest import Manifest, save_manifest
+from fsslib.data.rendering.scenes import make_scenes
 from fsslib.data.scan import load_dataset
-from fsslib.data.scenes import make_scenes
 from fsslib.errors import FsslibError
-from stages import paths
-from stages.common import Bar, command, make_app, project_root, say
-from stages.inputs import read_params
-from stages.params import PrepareParams, Runtime, stage_params
+from stages.support import paths
+from stages.support.common import Bar, command, make_app, project_root, say
+from stages.support.inputs import read_params
+from stages.support.params import PrepareParams, Runtime, stage_params
 
 
 @command

@@ -3,23 +3,23 @@
 from typing import Any
 
 from fsslib.data.manifest import Manifest
-from fsslib.encoding import Encode
-from fsslib.episode_files import episodes_hash
-from fsslib.episodes import EpisodeSet
-from fsslib.evaluation import evaluate
+from fsslib.encoders.running import Encode
+from fsslib.evaluation.episode_files import episodes_hash
+from fsslib.evaluation.episodes import EpisodeSet
+from fsslib.evaluation.protocol import evaluate
+from fsslib.evaluation.summary import fold_metrics
+from fsslib.files.storage import write_json
 from fsslib.ranks import read_ranks
-from fsslib.report import fold_metrics
-from fsslib.storage import write_json
-from stages import paths
-from stages.common import Bar, FoldOption, make_app, shared_command
-from stages.encoders import initial_encode
-from stages.fold_training import Outputs, train_fold
-from stages.inputs import chosen_folds, open_manifest, read_params
-from stages.memory import memory_budget
-from stages.params import Params, ReferenceParams, Runtime, TrainParams, stage_params
-from stages.precision import run_precision
-from stages.scoring import open_episodes, open_readers
-from stages.trained import trained_encode
+from stages.support import paths
+from stages.support.common import Bar, FoldOption, make_app, shared_command
+from stages.support.encoders import initial_encode
+from stages.support.fold_training import Outputs, train_fold
+from stages.support.inputs import chosen_folds, open_manifest, read_params
+from stages.support.memory import memory_budget
+from stages.support.params import Params, ReferenceParams, Runtime, TrainParams, stage_params
+from stages.support.precision import run_precision
+from stages.support.scoring import open_episodes, open_readers
+from stages.support.trained import trained_encode
 
 
 @shared_command

@@ -4,13 +4,18 @@ from typing import Any
 
 import typer
 
-from fsslib.report import common_head, overall_metrics, overall_references, require_metrics
-from fsslib.storage import read_json, write_bytes, write_json
-from fsslib.tables import class_rows, comparison_table, results_table, scores
-from stages import paths
-from stages.common import command, make_app
-from stages.inputs import read_params
-from stages.params import SummarizeParams, stage_params
+from fsslib.evaluation.summary import (
+    common_head,
+    overall_metrics,
+    overall_references,
+    require_metrics,
+)
+from fsslib.evaluation.tables import class_rows, comparison_table, results_table, scores
+from fsslib.files.storage import read_json, write_bytes, write_json
+from stages.support import paths
+from stages.support.common import command, make_app
+from stages.support.inputs import read_params
+from stages.support.params import SummarizeParams, stage_params
 
 
 @command

@@ -1,10 +1,10 @@
 """`train`: joint training on episodes and pseudo-masks."""
 
-from stages import paths
-from stages.common import FoldOption, make_app, shared_command
-from stages.fold_training import Outputs, train_fold
-from stages.inputs import chosen_folds, read_params
-from stages.params import TrainParams, stage_params
+from stages.support import paths
+from stages.support.common import FoldOption, make_app, shared_command
+from stages.support.fold_training import Outputs, train_fold
+from stages.support.inputs import chosen_folds, read_params
+from stages.support.params import TrainParams, stage_params
 
 
 @shared_command

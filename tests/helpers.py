@@ -7,8 +7,8 @@ import pytest
 
 from fsslib.data.manifest import ImageRecord, Manifest
 from fsslib.errors import FsslibError
-from fsslib.tensor_files import VERSION, named_tensors, save_tensors
-from fsslib.trained_model import KIND
+from fsslib.files.tensor_files import VERSION, named_tensors, save_tensors
+from fsslib.training.trained_model import KIND
 from tests.data.fakes import png_bytes, write
 from tests.scenes import NAMES, scene
 

@@ -25,27 +25,27 @@ from typing import Any
 import numpy as np
 import torch
 
-from fsslib.annotate import PseudoMasks, encode_png, write_masks
-from fsslib.clusters import Clusters, load_clusters, save_clusters
 from fsslib.data.description import Description, read_description, write_description
 from fsslib.data.images import read_mask
 from fsslib.data.layout import read_list
 from fsslib.data.manifest import load_manifest, save_manifest
-from fsslib.episode_files import load_episodes, save_episodes
-from fsslib.episodes import draw_episode_set
 from fsslib.errors import FsslibError
-from fsslib.features import FeatureStore, describe_image, write_shard
-from fsslib.prototypes import (
+from fsslib.evaluation.episode_files import load_episodes, save_episodes
+from fsslib.evaluation.episodes import draw_episode_set
+from fsslib.files.storage import write_bytes
+from fsslib.files.tensor_files import load_tensors, save_tensors
+from fsslib.mining.clusters import Clusters, load_clusters, save_clusters
+from fsslib.mining.features import FeatureStore, describe_image, write_shard
+from fsslib.mining.prototypes import (
     FoldPrototypes,
     PrototypeTable,
     collect_prototypes,
     load_prototypes,
     save_prototypes,
 )
-from fsslib.region_index import describe_regions, write_regions
-from fsslib.storage import write_bytes
-from fsslib.stored_index import load_index
-from fsslib.tensor_files import load_tensors, save_tensors
+from fsslib.mining.pseudo_masks import PseudoMasks, encode_png, write_masks
+from fsslib.rectification.describing import describe_regions, write_regions
+from fsslib.rectification.stored_index import load_index
 from tests.data.fakes import png_bytes
 from tests.scenes import Scenes
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from fsslib.annotate import PseudoMasks, encode_png, pseudo_mask, write_masks
 from fsslib.data.palette import voc_palette
 from fsslib.errors import FsslibError
+from fsslib.mining.pseudo_masks import PseudoMasks, encode_png, pseudo_mask, write_masks
 from tests.helpers import bilinear, one_line
 
 REMEDY = "run the stage 'annotate' again"

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from fsslib import Segmenter
-from fsslib.calibration import draw_trials, prediction_score, score_trials
-from fsslib.encoder import Encoder
-from fsslib.presence import Presence
-from fsslib.presence_files import Calibration
-from fsslib.weights import load_weights
+from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.weights import load_weights
+from fsslib.prediction.calibration import draw_trials, prediction_score, score_trials
+from fsslib.prediction.presence import Presence
+from fsslib.prediction.presence_files import Calibration
 from tests.helpers import one_line
 from tests.scenes import Scenes
 

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsslib import cluster_pictures
-from fsslib.cluster_pictures import (
+from fsslib.data.folds import BACKGROUND, IGNORE
+from fsslib.data.images import read_image, read_mask
+from fsslib.mining.clusters import Clusters
+from fsslib.mining.prototypes import FoldPrototypes
+from fsslib.pictures.clusters import (
     EACH,
     HEIGHT,
     MOST,
@@ -23,11 +26,8 @@ from fsslib.cluster_pictures import (
     show_region,
     typical_regions,
 )
-from fsslib.clusters import Clusters
-from fsslib.data.folds import BACKGROUND, IGNORE
-from fsslib.data.images import read_image, read_mask
-from fsslib.pictures import GAP, TRUTH
-from fsslib.prototypes import FoldPrototypes
+from fsslib.pictures.panels import GAP, TRUTH
+from fsslib.pictures.panels import clusters as cluster_pictures
 from tests.helpers import one_line
 from tests.scenes import NAMES
 
@@ -298,7 +298,7 @@ def test_files_that_are_not_what_was_collected_are_refused(own_discs):
 
 def test_the_pictures_need_no_torch():
     code = (
-        "import sys, fsslib.cluster_pictures;"
+        "import sys, fsslib.pictures.clusters;"
         "assert not {'torch', 'typer', 'dvc'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=True)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from fsslib.clusters import cluster_prototypes, cluster_report, load_clusters, save_clusters
-from fsslib.prototypes import FoldPrototypes
-from fsslib.storage import create_hdf5
+from fsslib.files.storage import create_hdf5
+from fsslib.mining.clusters import cluster_prototypes, cluster_report, load_clusters, save_clusters
+from fsslib.mining.prototypes import FoldPrototypes
 from tests.helpers import one_line
 
 CENTRES = np.array([[9, 0, 0, 0], [0, 9, 0, 0], [0, 0, 9, 0]], np.float32)
@@ -118,7 +118,7 @@ def test_threads_of_this_process_do_not_change_a_bit(algorithm):
 TWO_THREADS = """
 import sys
 from pathlib import Path
-from fsslib.clusters import cluster_prototypes, save_clusters
+from fsslib.mining.clusters import cluster_prototypes, save_clusters
 from tests.test_clusters import cloud, prototypes_of
 samples = prototypes_of(cloud(), cloud()[:9])
 save_clusters(cluster_prototypes(samples, 7, 0), samples, Path(sys.argv[1]))
@@ -147,9 +147,9 @@ def test_auto_takes_minibatches_beyond_the_limit(monkeypatch):
     samples = prototypes_of(cloud(), cloud()[:9])
     full, small = (cluster_prototypes(samples, 7, 0, a) for a in ("full", "minibatch"))
     assert not np.array_equal(full.prototypes, small.prototypes)
-    monkeypatch.setattr("fsslib.clusters.FULL_LIMIT", 400)
+    monkeypatch.setattr("fsslib.mining.clusters.FULL_LIMIT", 400)
     assert np.array_equal(cluster_prototypes(samples, 7, 0).prototypes, full.prototypes)
-    monkeypatch.setattr("fsslib.clusters.FULL_LIMIT", 399)
+    monkeypatch.setattr("fsslib.mining.clusters.FULL_LIMIT", 399)
     assert np.array_equal(cluster_prototypes(samples, 7, 0).prototypes, small.prototypes)
 
 

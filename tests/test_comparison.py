@@ -5,10 +5,16 @@ from dataclasses import replace
 
 from PIL import Image
 
-from fsslib.comparison import Comparison, Measured, Row, comparison_csv, comparison_markdown
-from fsslib.comparison_picture import OURS, PAPER, comparison_picture
-from fsslib.experiments import Experiment
-from fsslib.paper import Published
+from fsslib.experiments.comparison import (
+    Comparison,
+    Measured,
+    Row,
+    comparison_csv,
+    comparison_markdown,
+)
+from fsslib.experiments.paper import Published
+from fsslib.experiments.sweeps import Experiment
+from fsslib.pictures.comparison import OURS, PAPER, comparison_picture
 
 ROWS = (
     Row(

@@ -6,8 +6,8 @@ import torchvision
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 
-from fsslib.backbones import BACKBONES
-from fsslib.encoder import MEAN, STD, Encoder, normalise, parameter_count
+from fsslib.encoders.backbones import BACKBONES
+from fsslib.encoders.encoder import MEAN, STD, Encoder, normalise, parameter_count
 from tests.helpers import one_line
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from fsslib import encoding
 from fsslib.data.scaling import scale_photograph
-from fsslib.encoder import Encoder, normalise
-from fsslib.encoding import choose_device, choose_precision, make_encode, map_ordered
+from fsslib.encoders import running as encoding
+from fsslib.encoders.encoder import Encoder, normalise
+from fsslib.encoders.running import choose_device, choose_precision, make_encode, map_ordered
 from tests.helpers import one_line
 
 CPU = torch.device("cpu")

@@ -3,9 +3,14 @@ from dataclasses import replace
 
 import pytest
 
-from fsslib.episode_files import check_episodes, episodes_hash, load_episodes, save_episodes
-from fsslib.episodes import draw_episode_set
 from fsslib.errors import FsslibError
+from fsslib.evaluation.episode_files import (
+    check_episodes,
+    episodes_hash,
+    load_episodes,
+    save_episodes,
+)
+from fsslib.evaluation.episodes import draw_episode_set
 from tests.scenes import Scenes
 
 

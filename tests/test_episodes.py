@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from fsslib.data.manifest import ImageRecord
-from fsslib.episodes import draw_episode_set, draw_episodes, never_drawn
 from fsslib.errors import FsslibError
+from fsslib.evaluation.episodes import draw_episode_set, draw_episodes, never_drawn
 from tests.scenes import NAMES, Scenes
 
 

@@ -7,15 +7,15 @@ import pytest
 import torch
 from PIL import Image
 
-from fsslib import pooling
-from fsslib.encoder import Encoder, normalise
-from fsslib.episodes import Episode, draw_episodes
+from fsslib.encoders.encoder import Encoder, normalise
 from fsslib.errors import FsslibError
-from fsslib.evaluation import UNCHANGED, WORKING_BYTES, evaluate, predict_episode
-from fsslib.rectification import Rectification
-from fsslib.regions import RegionIndex
-from fsslib.report import fold_metrics
-from fsslib.supports import make_bank, needs, pool_support
+from fsslib.evaluation.episodes import Episode, draw_episodes
+from fsslib.evaluation.protocol import UNCHANGED, WORKING_BYTES, evaluate, predict_episode
+from fsslib.evaluation.summary import fold_metrics
+from fsslib.evaluation.supports import make_bank, needs, pool_support
+from fsslib.mining import pooling
+from fsslib.rectification.rectify import Rectification
+from fsslib.rectification.search_index import RegionIndex
 from tests.oracles import naive_class_iou, naive_episode, naive_fb_iou, naive_prototypes
 from tests.scenes import NAMES, Scenes, TinyEncoder
 
@@ -242,7 +242,7 @@ def test_shots_and_seeds_scored_together_equal_those_scored_alone(scenes, episod
 def test_many_episodes_of_one_query_cross_the_chunk_border(scenes, monkeypatch):
     episodes = draw_episodes(scenes.records, NOVEL, (0,), 40, 1, 1, 500)
     whole = run(scenes, episodes).counts[1]
-    monkeypatch.setattr("fsslib.inference.CHUNK_BYTES", 4 * 204 * 252 * 2)
+    monkeypatch.setattr("fsslib.evaluation.matching.CHUNK_BYTES", 4 * 204 * 252 * 2)
     pieces = run(scenes, episodes).counts[1]
     assert abs(whole.intersection - pieces.intersection).max() <= 2
     assert pieces.episodes.sum() == 40

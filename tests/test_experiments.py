@@ -2,8 +2,8 @@
 
 import pytest
 
-from fsslib.experiments import FULL, NAMES, PLAIN, VALUES, find_sweep
-from fsslib.paper import departures
+from fsslib.experiments.paper import departures
+from fsslib.experiments.sweeps import FULL, NAMES, PLAIN, VALUES, find_sweep
 from tests.helpers import one_line
 
 
@@ -68,7 +68,7 @@ def test_unknown_names_and_a_folder_that_no_row_uses_are_refused():
 
 
 def test_departures_name_what_is_not_the_papers_unless_it_is_swept():
-    from fsslib.presets import PROCEDURAL
+    from fsslib.experiments.presets import PROCEDURAL
 
     params = {k: v for k, v in PROCEDURAL.items() if "." not in k}
     params["unlabeled"] = [{"source": "train", "cap": None}]

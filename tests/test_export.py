@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from fsslib import export
-from fsslib.encoder import Encoder, normalise
-from fsslib.export import NEEDED, check_packages, export_encoder
-from fsslib.weights import load_weights
+from fsslib.encoders.encoder import Encoder, normalise
+from fsslib.encoders.weights import load_weights
+from fsslib.prediction import export
+from fsslib.prediction.export import NEEDED, check_packages, export_encoder
 from tests.helpers import one_line
 
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]

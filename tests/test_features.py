@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from fsslib.annotate import pseudo_mask
-from fsslib.feature_files import prototype_rows
-from fsslib.features import FeatureStore, describe_image, quantise, write_shard
-from fsslib.pooling import masked_average
-from fsslib.storage import create_hdf5
+from fsslib.files.storage import create_hdf5
+from fsslib.mining.feature_files import prototype_rows
+from fsslib.mining.features import FeatureStore, describe_image, quantise, write_shard
+from fsslib.mining.pooling import masked_average
+from fsslib.mining.pseudo_masks import pseudo_mask
 from tests.helpers import one_line
 
 REMEDY = "run the stage 'extract' again"

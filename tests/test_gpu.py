@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from fsslib.encoder import Encoder
-from fsslib.encoding import make_encode
-from fsslib.pooling import masked_sums
+from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.running import make_encode
+from fsslib.encoders.weights import load_weights
+from fsslib.mining.pooling import masked_sums
 from fsslib.training.checkpoint import restore_checkpoint, save_checkpoint
-from fsslib.weights import load_weights
 from tests.project import Project
 from tests.training.toy import CPU, make_batches, make_trainer
 

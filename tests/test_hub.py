@@ -14,11 +14,11 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
-from fsslib import hub
+from fsslib.encoders import hub
 
 COMMIT = "a" * 40
 FILL = (
-    "from fsslib.models import open_model; from fsslib.errors import FsslibError\n"
+    "from fsslib.prediction.models import open_model; from fsslib.errors import FsslibError\n"
     "try: print(float(next(open_model('timm:test_vit').encoder.body.parameters()).mean()))\n"
     "except FsslibError as error: print(error)"
 )

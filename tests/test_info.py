@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fsslib.annotate import encode_png, write_masks
 from fsslib.data.manifest import save_manifest
-from fsslib.episode_files import save_episodes
-from fsslib.episodes import draw_episode_set
-from fsslib.info import describe_file
-from fsslib.storage import create_hdf5
+from fsslib.evaluation.episode_files import save_episodes
+from fsslib.evaluation.episodes import draw_episode_set
+from fsslib.experiments.info import describe_file
+from fsslib.files.storage import create_hdf5
+from fsslib.mining.pseudo_masks import encode_png, write_masks
 from fsslib.training.checkpoint import save_checkpoint
 from tests.helpers import one_line
 from tests.training.toy import CLASSES, make_trainer

@@ -8,12 +8,12 @@ import pytest
 import timm
 import torch
 
-import fsslib.installed
-from fsslib.backbones import DEFAULT_BACKBONE
+import fsslib.encoders.installed
 from fsslib.data.images import read_image
-from fsslib.encoder import build_encoder, normalise, parameter_count
-from fsslib.installed import INSTALLED, installed_file
-from fsslib.weights import load_weights
+from fsslib.encoders.backbones import DEFAULT_BACKBONE
+from fsslib.encoders.encoder import build_encoder, normalise, parameter_count
+from fsslib.encoders.installed import INSTALLED, installed_file
+from fsslib.encoders.weights import load_weights
 from tests.data.fakes import REAL, needs_voc
 from tests.helpers import one_line
 
@@ -99,7 +99,7 @@ def test_a_missing_package_is_one_line_with_the_command(monkeypatch, spec):
             raise spec
         return spec
 
-    monkeypatch.setattr(fsslib.installed, "find_spec", find)
+    monkeypatch.setattr(fsslib.encoders.installed, "find_spec", find)
     message = one_line(installed_file, DEFAULT_BACKBONE)
     package = INSTALLED[DEFAULT_BACKBONE].package
     assert f"needs the package {package}: pip install" in message
@@ -111,7 +111,7 @@ def test_a_changed_file_is_one_line_with_the_command(monkeypatch, tmp_path):
     path = tmp_path / weights.file
     path.parent.mkdir(parents=True)
     path.write_bytes(b"other weights")
-    monkeypatch.setattr(fsslib.installed, "_inside", lambda weights: path)
+    monkeypatch.setattr(fsslib.encoders.installed, "_inside", lambda weights: path)
     message = one_line(installed_file, DEFAULT_BACKBONE)
     assert hashlib.sha256(b"other weights").hexdigest()[:12] in message
     assert "pip install --force-reinstall" in message

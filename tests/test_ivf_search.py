@@ -5,10 +5,9 @@ import sys
 import pytest
 import torch
 
-from fsslib import ivf_search
-from fsslib.ivf_search import ivf_index
-from fsslib.rectification import rectify_foreground
-from fsslib.regions import RegionIndex
+from fsslib.rectification.ivf_search import ivf_index
+from fsslib.rectification.rectify import ivf_search, rectify_foreground
+from fsslib.rectification.search_index import RegionIndex
 from tests.helpers import one_line
 
 

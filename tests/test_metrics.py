@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from fsslib.metrics import Counts, summarise
+from fsslib.evaluation.metrics import Counts, summarise
 
 
 def counts():

@@ -5,10 +5,10 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from fsslib.backbones import BACKBONES, DEFAULT_BACKBONE
-from fsslib.encoder import Encoder
-from fsslib.models import guess_backbone, open_model
-from fsslib.weights import load_weights
+from fsslib.encoders.backbones import BACKBONES, DEFAULT_BACKBONE
+from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.weights import load_weights
+from fsslib.prediction.models import guess_backbone, open_model
 from tests.helpers import one_line, save_trained
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsslib.annotate import encode_png
-from fsslib.episode_pictures import episode_panel, sample_episodes
-from fsslib.episodes import Episode, EpisodeSet, draw_episodes
-from fsslib.evaluation import predict_episode
-from fsslib.pictures import (
+from fsslib.evaluation.episodes import Episode, EpisodeSet, draw_episodes
+from fsslib.evaluation.protocol import predict_episode
+from fsslib.mining.pseudo_masks import encode_png
+from fsslib.pictures.episodes import episode_panel, sample_episodes
+from fsslib.pictures.panels import (
     GAP,
     PREDICTION,
     TILE,
@@ -145,7 +145,7 @@ def test_episode_panel_shows_support_truth_and_prediction_with_the_iou(scenes, m
         pictures.update({(y, x): p for y, row in enumerate(rows) for x, (_, p) in enumerate(row)})
         return b""
 
-    monkeypatch.setattr("fsslib.episode_pictures.grid", record)
+    monkeypatch.setattr("fsslib.pictures.episodes.grid", record)
     episodes = draw_episodes(scenes.records, (1, 2), (0,), 3, 1, 1, 500)
     encode, readers = TinyEncoder(), (scenes.read_image, scenes.read_mask)
     predictions = [predict_episode(encode, *readers, e) for e in episodes]
@@ -186,7 +186,7 @@ def test_episode_panel_is_a_png(scenes):
 
 def test_pseudo_panel_shows_images_that_hide_novel_classes(discs, monkeypatch):
     rows = []
-    monkeypatch.setattr("fsslib.pictures.grid", lambda found: rows.extend(found) or b"")
+    monkeypatch.setattr("fsslib.pictures.panels.grid", lambda found: rows.extend(found) or b"")
     pseudo = {r.id: np.full((r.height, r.width), 3, np.uint8) for r in discs.train}
     monkeypatch.setattr("fsslib.data.manifest.ImageRecord.has_any", _any_at_all)
     pseudo_panel(discs, 1, pseudo, pseudo.__getitem__, count=3)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from fsslib.pooling import (
+from fsslib.mining.pooling import (
     image_embedding,
     interpolation_matrix,
     masked_average,

@@ -7,17 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsslib.prediction_files import (
-    COLOURS,
-    OVERLAY_SIDE,
+from fsslib.pictures.predictions import COLOURS, OVERLAY_SIDE, index_png, overlay_jpeg
+from fsslib.prediction.prediction_files import (
     check_outputs,
     find_photographs,
-    index_png,
     output_names,
-    overlay_jpeg,
     prediction_record,
 )
-from fsslib.segmenter import Prediction
+from fsslib.prediction.segmenter import Prediction
 from tests.data.fakes import jpeg_bytes, write
 from tests.helpers import one_line
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fsslib.presence import (
+from fsslib.prediction.presence import (
     TOP_SHARE,
     Presence,
     Rates,
@@ -16,7 +16,7 @@ from fsslib.presence import (
     measure_rates,
     presence_scores,
 )
-from fsslib.presence_files import (
+from fsslib.prediction.presence_files import (
     DEFAULT,
     Calibration,
     find_presence,
@@ -24,8 +24,8 @@ from fsslib.presence_files import (
     presence_settings,
     write_presence,
 )
-from fsslib.rectification import Rectification
-from fsslib.typical import Moments, Typical
+from fsslib.prediction.typical import Moments, Typical
+from fsslib.rectification.rectify import Rectification
 from tests.helpers import one_line
 
 RATES = Rates(0.9, 0.4, 0.1, 0.2, 10, 10)

@@ -16,22 +16,29 @@ from hypothesis import strategies as st
 from PIL import Image
 from ruamel.yaml import YAML
 
-from fsslib.annotate import pseudo_mask
 from fsslib.data.folds import balanced_folds, contiguous_folds, strided_folds
 from fsslib.data.images import decode_mask, turn
 from fsslib.data.layout import parse_list
 from fsslib.data.manifest import ImageRecord, Manifest, load_manifest, save_manifest
 from fsslib.data.scaling import scaled_size
-from fsslib.episode_files import load_episodes, save_episodes
-from fsslib.episodes import draw_episode_set
 from fsslib.errors import FsslibError
-from fsslib.features import quantise
-from fsslib.metrics import Counts, summarise
-from fsslib.pooling import masked_average, masked_sums, upsample
-from fsslib.shards import split_shards
-from fsslib.storage import create_hdf5, json_digest, read_array, read_hdf5, read_json, write_json
-from fsslib.tensor_files import load_tensors, save_tensors
-from stages.params import load_params, parse_params
+from fsslib.evaluation.episode_files import load_episodes, save_episodes
+from fsslib.evaluation.episodes import draw_episode_set
+from fsslib.evaluation.metrics import Counts, summarise
+from fsslib.files.shards import split_shards
+from fsslib.files.storage import (
+    create_hdf5,
+    json_digest,
+    read_array,
+    read_hdf5,
+    read_json,
+    write_json,
+)
+from fsslib.files.tensor_files import load_tensors, save_tensors
+from fsslib.mining.features import quantise
+from fsslib.mining.pooling import masked_average, masked_sums, upsample
+from fsslib.mining.pseudo_masks import pseudo_mask
+from stages.support.params import load_params, parse_params
 from tests.project import ROOT
 
 quiet = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

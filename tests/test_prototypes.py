@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from fsslib.features import describe_image, write_shard
-from fsslib.prototypes import (
+from fsslib.files.storage import create_hdf5
+from fsslib.mining.features import describe_image, write_shard
+from fsslib.mining.prototypes import (
     collect_prototypes,
     fold_prototypes,
     load_prototypes,
     save_prototypes,
 )
-from fsslib.storage import create_hdf5
 from tests.helpers import one_line
 
 BASE, NOVEL = (1, 2), (3, 4)

@@ -5,9 +5,9 @@ from itertools import chain
 import pytest
 import torch
 
+from fsslib.files.shards import split_shards, write_shards
+from fsslib.files.storage import write_bytes
 from fsslib.ranks import ALONE, Ranks, read_ranks
-from fsslib.shards import split_shards, write_shards
-from fsslib.storage import write_bytes
 from tests.helpers import one_line
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from fsslib import rectification
-from fsslib.rectification import fuse_background, rectify_foreground
-from fsslib.regions import RegionIndex
+from fsslib.rectification.rectify import fuse_background, rectify_foreground
+from fsslib.rectification.rectify import rectify as rectification
+from fsslib.rectification.search_index import RegionIndex
 from tests.oracles import naive_rectified
 
 

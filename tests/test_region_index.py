@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from fsslib.region_index import describe_regions, write_regions
-from fsslib.storage import create_hdf5
-from fsslib.stored_index import load_index
+from fsslib.files.storage import create_hdf5
+from fsslib.rectification.describing import describe_regions, write_regions
+from fsslib.rectification.stored_index import load_index
 from tests.helpers import bilinear, one_line
 
 REMEDY = "run the stage 'index' again"

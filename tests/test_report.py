@@ -4,15 +4,15 @@ import statistics
 import pytest
 
 from fsslib.errors import FsslibError
-from fsslib.metrics import Counts
-from fsslib.report import (
+from fsslib.evaluation.metrics import Counts
+from fsslib.evaluation.summary import (
     COMMON,
     common_head,
     fold_metrics,
     overall_metrics,
     overall_references,
 )
-from fsslib.tables import comparison_table, scores
+from fsslib.evaluation.tables import comparison_table, scores
 from tests.helpers import one_line
 
 NAMES = {1: "ant", 2: "bee", 3: "cow"}

@@ -1,8 +1,8 @@
 import numpy as np
 
-from fsslib.episodes import Episode
-from fsslib.evaluation import evaluate, predict_episode
-from fsslib.resizing import encode_at, readers_at
+from fsslib.evaluation.episodes import Episode
+from fsslib.evaluation.protocol import evaluate, predict_episode
+from fsslib.evaluation.resizing import encode_at, readers_at
 from tests.oracles import naive_episode
 from tests.scenes import Scenes, TinyEncoder
 

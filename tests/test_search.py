@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fsslib import search
-from fsslib.search import nearest, rechunked, unit
+from fsslib.rectification.rectify import search
+from fsslib.rectification.search import nearest, rechunked, unit
 from tests.helpers import one_line
 
 

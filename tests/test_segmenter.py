@@ -10,17 +10,17 @@ import torch
 from PIL import Image
 
 import fsslib
-import fsslib.segmenter
+import fsslib.prediction.segmenter
 from fsslib import Segmenter
-from fsslib.encoder import Encoder
-from fsslib.episodes import Episode
-from fsslib.evaluation import evaluate, predict_episode
-from fsslib.rectification import Rectification
-from fsslib.region_index import ImageRegions, write_regions
-from fsslib.regions import RegionIndex
-from fsslib.segmenter import fitted
-from fsslib.stored_index import load_index
-from fsslib.weights import load_weights
+from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.weights import load_weights
+from fsslib.evaluation.episodes import Episode
+from fsslib.evaluation.protocol import evaluate, predict_episode
+from fsslib.prediction.segmenter import fitted
+from fsslib.rectification.describing import ImageRegions, write_regions
+from fsslib.rectification.rectify import Rectification
+from fsslib.rectification.search_index import RegionIndex
+from fsslib.rectification.stored_index import load_index
 from tests.helpers import one_line, save_trained
 from tests.scenes import Scenes
 
@@ -59,7 +59,7 @@ def _forget(segmenter):
 
 
 def test_the_doctest_of_the_documentation_runs():
-    result = doctest.testmod(fsslib.segmenter)
+    result = doctest.testmod(fsslib.prediction.segmenter)
     assert result.attempted >= 10
     assert result.failed == 0
 

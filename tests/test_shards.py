@@ -2,8 +2,8 @@
 
 import pytest
 
-from fsslib.shards import file_digest, scratch_key, shard_files, split_shards, write_shards
-from fsslib.storage import write_bytes
+from fsslib.files.shards import file_digest, scratch_key, shard_files, split_shards, write_shards
+from fsslib.files.storage import write_bytes
 
 ITEMS = list(range(23))
 
@@ -77,7 +77,7 @@ def test_an_older_output_stays_until_all_is_there_and_is_replaced_whole(tmp_path
 def test_interrupted_while_replacing_the_output_loses_nothing(tmp_path, monkeypatch):
     whole = run(tmp_path / "a", Writer())
     with monkeypatch.context() as patch:
-        patch.setattr("fsslib.shards.shutil.move", lambda *_: exec("raise KeyboardInterrupt"))
+        patch.setattr("fsslib.files.shards.shutil.move", lambda *_: exec("raise KeyboardInterrupt"))
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "b", Writer())
     again = Writer()

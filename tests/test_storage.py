@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 import pytest
 
-from fsslib import storage
-from fsslib.storage import (
+from fsslib.files import storage
+from fsslib.files.storage import (
     atomic_path,
     create_hdf5,
     open_hdf5,
@@ -30,7 +30,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from fsslib.storage import create_hdf5
+from fsslib.files.storage import create_hdf5
 with create_hdf5(Path(sys.argv[1]), "rows", 1) as file:
     file.put("values", np.arange(2.0))
     file._file.flush()
@@ -233,7 +233,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from fsslib.storage import create_hdf5
+from fsslib.files.storage import create_hdf5
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 rows = np.ones((1000, 64))
 steps = 0

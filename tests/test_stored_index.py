@@ -3,11 +3,10 @@
 import pytest
 import torch
 
-from fsslib import search
-from fsslib.rectification import rectify_foreground
-from fsslib.region_index import REGION_ROWS, ImageRegions, write_regions
-from fsslib.regions import RegionIndex
-from fsslib.stored_index import StoredIndex, load_index, open_index
+from fsslib.rectification.describing import REGION_ROWS, ImageRegions, write_regions
+from fsslib.rectification.rectify import rectify_foreground, search
+from fsslib.rectification.search_index import RegionIndex
+from fsslib.rectification.stored_index import StoredIndex, load_index, open_index
 from tests.helpers import one_line
 
 SIZES = [0, 3, 1, 0, 5, 2, 40, 1, 0, 0, 2, 7, 1, 4, 0, 3]
@@ -56,7 +55,7 @@ def test_which_one_is_opened_follows_the_budget_to_the_byte(tmp_path):
 def test_memory_and_disk_give_the_same_bytes(tmp_path, monkeypatch, cut, rows, number, top_n):
     monkeypatch.setattr(search, "ROWS", rows)
     monkeypatch.setattr(search, "SUPPORTS", 7)
-    monkeypatch.setattr("fsslib.rectification.CHUNK", 6)
+    monkeypatch.setattr("fsslib.rectification.rectify.CHUNK", 6)
     written(tmp_path, described(), cut)
     prototypes, embeddings = supports(number)
     indexes = load_index(tmp_path), load_index(tmp_path, 0)

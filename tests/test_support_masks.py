@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsslib.support_masks import marked_values, read_support_mask, support_mask
+from fsslib.prediction.support_masks import marked_values, read_support_mask, support_mask
 from tests.data.fakes import jpeg_bytes, png_bytes, write
 from tests.helpers import one_line
 

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from fsslib.backbones import is_backbone
-from fsslib.encoder import build_encoder, feature_shape, normalise
-from fsslib.encoding import make_encode
-from fsslib.timm_encoder import to_corners
-from fsslib.trained_model import load_model
+from fsslib.encoders.backbones import is_backbone
+from fsslib.encoders.encoder import build_encoder, feature_shape, normalise
+from fsslib.encoders.running import make_encode
+from fsslib.encoders.timm_encoder import to_corners
+from fsslib.encoders.weights import load_weights
 from fsslib.training.checkpoint import restore_checkpoint, save_checkpoint, save_model
+from fsslib.training.trained_model import load_model
 from fsslib.training.trainer import Trainer
-from fsslib.weights import load_weights
 from tests.helpers import one_line
 from tests.training.toy import CPU, differing, make_batches, settings, state_of
 

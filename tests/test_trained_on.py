@@ -2,7 +2,7 @@
 
 import pytest
 
-from fsslib.trained_on import KEY, TrainedOn
+from fsslib.training.trained_on import KEY, TrainedOn
 from tests.helpers import make_dataset
 
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from fsslib.data.images import read_image
 from fsslib.data.transforms import centre_square
-from fsslib.pictures import GAP, TILE, colour_mask, compared_mask, overlay
-from fsslib.pictures import PREDICTION as ORANGE
-from fsslib.training_pictures import fixed_examples, no_picture, training_picture
+from fsslib.pictures.panels import GAP, TILE, colour_mask, compared_mask, overlay
+from fsslib.pictures.panels import PREDICTION as ORANGE
+from fsslib.pictures.training import fixed_examples, no_picture, training_picture
 from tests.training.toy import CLASSES, differing, make_batches, make_trainer, state_of
 
 
@@ -74,7 +74,7 @@ def test_pool_images_are_shown_as_they_are_not_augmented(batches, examples):
 
 def drawn(trainer, examples, monkeypatch):
     blocks = []
-    monkeypatch.setattr("fsslib.training_pictures.sheet", lambda found: blocks.extend(found) or b"")
+    monkeypatch.setattr("fsslib.pictures.training.sheet", lambda found: blocks.extend(found) or b"")
     training_picture(trainer, examples)
     return [(title, [t for row in rows for t in row if t[0]]) for title, rows in blocks]
 
@@ -175,7 +175,7 @@ def test_a_picture_takes_no_random_number_and_leaves_every_mode(examples):
 
 def test_modes_come_back_when_drawing_fails(examples, monkeypatch):
     trainer = make_trainer()
-    monkeypatch.setattr("fsslib.training_pictures.query_scores", lambda *a: 1 / 0)
+    monkeypatch.setattr("fsslib.pictures.training.query_scores", lambda *a: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         training_picture(trainer, examples)
     assert trainer.encoder.training

@@ -9,8 +9,8 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from fsslib.encoder import Encoder
-from fsslib.weights import load_weights
+from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.weights import load_weights
 from tests.helpers import one_line
 
 KEY = "layer3.1.conv2.weight"

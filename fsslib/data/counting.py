@@ -16,7 +16,7 @@ from PIL import Image
 
 from fsslib.data.images import decode_mask, image_size, require_file
 from fsslib.errors import FsslibError
-from fsslib.storage import write_bytes
+from fsslib.files.storage import write_bytes
 
 CACHE_VERSION = 1
 SMALL = 400

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fsslib.errors import FsslibError
-from fsslib.storage import read_json, write_json
+from fsslib.files.storage import read_json, write_json
 
 FILE = "dataset.json"
 KIND = "fsslib-dataset"

@@ -8,7 +8,7 @@ from typing import Any
 
 from fsslib.data.folds import IGNORE
 from fsslib.errors import FsslibError
-from fsslib.storage import json_digest, read_json, write_bytes
+from fsslib.files.storage import json_digest, read_json, write_bytes
 
 VERSION = 2
 

@@ -8,7 +8,7 @@ BACKBONES = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet50s", "resn
 TIMM_PREFIX = "timm:"
 
 DEFAULT_BACKBONE = f"{TIMM_PREFIX}tf_efficientnet_lite2"
-"""Its ImageNet weights come with the project (`fsslib.installed`)."""
+"""Its ImageNet weights come with the project (`fsslib.encoders.installed`)."""
 
 CHOICES = ", ".join((*BACKBONES, f"{TIMM_PREFIX}NAME", f"{TIMM_PREFIX}NAME@STRIDE"))
 """For the message that refuses another name."""
@@ -20,5 +20,5 @@ _TIMM_NAME = re.compile(TIMM_PREFIX + r"[A-Za-z0-9_.]+(@[1-9][0-9]?)?")
 
 
 def is_backbone(name: str) -> bool:
-    """Whether the form of a name is one that `fsslib.encoder.build_encoder` takes."""
+    """Whether the form of a name is one that `fsslib.encoders.encoder.build_encoder` takes."""
     return name in BACKBONES or _TIMM_NAME.fullmatch(name) is not None

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from fsslib.backbones import BACKBONES, CHOICES, TIMM_PREFIX
+from fsslib.encoders.backbones import BACKBONES, CHOICES, TIMM_PREFIX
 from fsslib.errors import FsslibError, reason
 
 STRIDE = 8
@@ -25,7 +25,7 @@ class Encoder(nn.Module):
     """ResNet to layer3 with torchvision's key names.
 
     Attributes:
-        backbone: one of `fsslib.backbones.BACKBONES`.
+        backbone: one of `fsslib.encoders.backbones.BACKBONES`.
         channels: of the features, see `feature_shape`.
         stride: image pixels for one feature location.
     """
@@ -191,13 +191,13 @@ def _deepen_stem(net: nn.Module) -> None:
 
 
 def build_encoder(backbone: str) -> Encoder:
-    """The encoder of a name in `BACKBONES`, or of `timm:NAME` (`fsslib.timm_encoder`).
+    """The encoder of a name in `BACKBONES`, or of `timm:NAME` (`fsslib.encoders.timm_encoder`).
 
     Raises:
         FsslibError: no such backbone, or timm is missing.
     """
     if backbone.startswith(TIMM_PREFIX):
-        from fsslib.timm_encoder import TimmEncoder  # which builds on this module
+        from fsslib.encoders.timm_encoder import TimmEncoder  # which builds on this module
 
         return TimmEncoder(backbone)
     return Encoder(backbone)
@@ -210,7 +210,7 @@ def feature_shape(backbone: str) -> tuple[int, int]:
         FsslibError: as `build_encoder`.
     """
     if backbone.startswith(TIMM_PREFIX):
-        from fsslib.timm_encoder import timm_shape
+        from fsslib.encoders.timm_encoder import timm_shape
 
         return timm_shape(backbone)
     return 256 if backbone in ("resnet18", "resnet34") else 1024, STRIDE

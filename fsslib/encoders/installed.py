@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from fsslib.backbones import TIMM_PREFIX
+from fsslib.encoders.backbones import TIMM_PREFIX
 from fsslib.errors import FsslibError
 
 

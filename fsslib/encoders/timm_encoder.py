@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, interpolate
 
-from fsslib.backbones import TIMM_PREFIX
-from fsslib.encoder import MEAN, STD, WEIGHTS_REMEDY, Encoder
+from fsslib.encoders.backbones import TIMM_PREFIX
+from fsslib.encoders.encoder import MEAN, STD, WEIGHTS_REMEDY, Encoder
+from fsslib.encoders.hub import impatient
 from fsslib.errors import FsslibError, reason
-from fsslib.hub import impatient
 
 DEEPEST_STRIDE = 16
 """Of the level that is taken where no stride is given."""

@@ -10,9 +10,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from fsslib.encoder import WEIGHTS_REMEDY, Encoder
+from fsslib.encoders.encoder import WEIGHTS_REMEDY, Encoder
+from fsslib.encoders.installed import installed_file
 from fsslib.errors import FsslibError, reason
-from fsslib.installed import installed_file
 
 # Of pickle only the name of an error is used (bandit's B403); torch reads with weights_only.
 _UNREADABLE = (
@@ -27,7 +27,7 @@ def load_weights(encoder: Encoder, source: str | Path, seed: int = 0) -> None:
 
     Args:
         encoder: whose every parameter and batch norm statistic must be covered.
-        source: `installed` (ImageNet weights that pip installed, see `fsslib.installed`),
+        source: `installed` (ImageNet weights that pip installed, see `fsslib.encoders.installed`),
             `imagenet` (torchvision's or timm's, downloaded once, hash checked), `random` (from
             `seed`), or the path of a `.pth` / `.safetensors` state dict with torchvision's or
             timm's key names. Keys that the encoder lacks (`layer4`, `fc`) are not read.

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from fsslib.data.manifest import ImageRecord, Manifest
-from fsslib.episodes import PROTOCOLS, Episode, EpisodeSet
 from fsslib.errors import FsslibError
-from fsslib.storage import json_digest, read_json, write_bytes
+from fsslib.evaluation.episodes import PROTOCOLS, Episode, EpisodeSet
+from fsslib.files.storage import json_digest, read_json, write_bytes
 
 KIND, VERSION = "fsslib-episodes", 2
 REMEDY = "run the stage 'episodes' again, or give the file as it was written"

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fsslib.pooling import upsample
+from fsslib.mining.pooling import upsample
 
 CHUNK_BYTES = 1 << 25
 """Of score maps at image size treated at once, 32 MB: about 45 VOC images. Fixed, since the size

@@ -18,14 +18,22 @@ from fsslib.data import images
 from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8
 from fsslib.data.manifest import Manifest
-from fsslib.encoding import Encode, map_ordered
-from fsslib.episodes import Episode
+from fsslib.encoders.running import Encode, map_ordered
 from fsslib.errors import FsslibError
-from fsslib.feature_cache import FeatureCache
-from fsslib.inference import CHUNK_BYTES, label_chunks
-from fsslib.metrics import Counts
-from fsslib.rectification import Rectification
-from fsslib.supports import Need, Support, SupportBank, make_bank, needs, pool_support, way_set
+from fsslib.evaluation.episodes import Episode
+from fsslib.evaluation.feature_cache import FeatureCache
+from fsslib.evaluation.matching import CHUNK_BYTES, label_chunks
+from fsslib.evaluation.metrics import Counts
+from fsslib.evaluation.supports import (
+    Need,
+    Support,
+    SupportBank,
+    make_bank,
+    needs,
+    pool_support,
+    way_set,
+)
+from fsslib.rectification.rectify import Rectification
 
 Reader = Callable[[str], UInt8]
 """Image id -> its photograph (H, W, 3) or its index mask (H, W)."""

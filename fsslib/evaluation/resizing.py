@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from fsslib.data.images import UInt8
-from fsslib.encoding import Encode
-from fsslib.evaluation import Reader
+from fsslib.encoders.running import Encode
+from fsslib.evaluation.protocol import Reader
 
 
 def resize(values: UInt8, size: int, how: Image.Resampling) -> UInt8:

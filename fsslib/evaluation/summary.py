@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fsslib.errors import FsslibError
-from fsslib.metrics import Counts, Summary, summarise
+from fsslib.evaluation.metrics import Counts, Summary, summarise
 
 DIGITS = 3
 """Decimals of a percentage: a thousandth of a point is what the oracle tests hold us to."""

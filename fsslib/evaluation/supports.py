@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from fsslib.data.folds import IGNORE
-from fsslib.episodes import Episode
 from fsslib.errors import FsslibError
-from fsslib.pooling import image_embedding, masked_sums
-from fsslib.rectification import Rectification
+from fsslib.evaluation.episodes import Episode
+from fsslib.mining.pooling import image_embedding, masked_sums
+from fsslib.rectification.rectify import Rectification
 
 Classes = tuple[int, ...]
 """The ways of an episode in ascending order; background is what belongs to none of them."""

@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fsslib.experiments import Experiment
+from fsslib.experiments.sweeps import Experiment
 
 NOT_RUN = "not run"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import h5py
 
 from fsslib.data.manifest import load_manifest
-from fsslib.episode_files import episodes_hash, load_episodes
 from fsslib.errors import FsslibError
-from fsslib.storage import read_json, read_text, telling_damage
-from fsslib.weights_info import describe_weights, short
+from fsslib.evaluation.episode_files import episodes_hash, load_episodes
+from fsslib.experiments.weights_info import describe_weights, short
+from fsslib.files.storage import read_json, read_text, telling_damage
 
 REMEDY = "name a whole file that a stage wrote"
 

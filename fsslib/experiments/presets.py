@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fsslib.backbones import DEFAULT_BACKBONE
+from fsslib.encoders.backbones import DEFAULT_BACKBONE
 from fsslib.errors import FsslibError
 
 PROCEDURAL: Mapping[str, Any] = {

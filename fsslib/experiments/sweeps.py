@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fsslib import paper
 from fsslib.errors import FsslibError
-from fsslib.paper import Published
+from fsslib.experiments.paper import Published
+from fsslib.experiments.sweeps import paper
 
 PLAIN = {"mine": False, "rectify_fg": False, "rectify_bg": False, "ema": False}
 FULL = {"mine": True, "rectify_fg": True, "rectify_bg": True, "ema": True}

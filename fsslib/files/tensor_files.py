@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fsslib.errors import FsslibError
-from fsslib.storage import atomic_path, json_digest
+from fsslib.files.storage import atomic_path, json_digest
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
 from fsslib.errors import FsslibError
-from fsslib.prototypes import FoldPrototypes
-from fsslib.storage import create_hdf5, read_array, read_hdf5
+from fsslib.files.storage import create_hdf5, read_array, read_hdf5
+from fsslib.mining.prototypes import FoldPrototypes
 
 KIND, VERSION = "clusters", 1
 REMEDY = "run the stage 'cluster' again"

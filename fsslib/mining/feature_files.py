@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsslib.errors import FsslibError
-from fsslib.shards import shard_files
-from fsslib.storage import read_array, read_hdf5, read_ids
+from fsslib.files.shards import shard_files
+from fsslib.files.storage import read_array, read_hdf5, read_ids
 
 KIND, VERSION = "features", 1
 REMEDY = "run the stage 'extract' again"

@@ -19,9 +19,7 @@ from torch import Tensor
 from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8
 from fsslib.errors import FsslibError
-from fsslib.feature_files import KIND, REMEDY, VERSION, FloatRows, IntRows, feature_files
-from fsslib.pooling import image_embedding, masked_sums
-from fsslib.storage import (
+from fsslib.files.storage import (
     create_hdf5,
     open_hdf5,
     read_array,
@@ -31,6 +29,8 @@ from fsslib.storage import (
     require_form,
     telling_damage,
 )
+from fsslib.mining.feature_files import KIND, REMEDY, VERSION, FloatRows, IntRows, feature_files
+from fsslib.mining.pooling import image_embedding, masked_sums
 
 Dtype = Literal["int8", "float16"]
 Packed = NDArray[np.int8] | NDArray[np.float16]

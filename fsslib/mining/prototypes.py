@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fsslib.data.folds import BACKGROUND
 from fsslib.errors import FsslibError
-from fsslib.feature_files import prototype_rows
-from fsslib.storage import create_hdf5, read_array, read_hdf5, read_ids
+from fsslib.files.storage import create_hdf5, read_array, read_hdf5, read_ids
+from fsslib.mining.feature_files import prototype_rows
 
 KIND, VERSION = "prototypes", 1
 REMEDY = "run the stage 'collect' again"

@@ -17,9 +17,9 @@ from torch.nn.functional import normalize
 from fsslib.data.images import UInt8
 from fsslib.data.palette import voc_palette
 from fsslib.errors import FsslibError
-from fsslib.pooling import upsample
-from fsslib.shards import shard_files
-from fsslib.storage import atomic_path
+from fsslib.files.shards import shard_files
+from fsslib.files.storage import atomic_path
+from fsslib.mining.pooling import upsample
 
 REMEDY = "run the stage 'annotate' again"
 DATE = (1980, 1, 1, 0, 0, 0)

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from fsslib.clusters import Clusters
 from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8, read_image, read_mask
 from fsslib.data.manifest import ImageRecord, Manifest
 from fsslib.errors import FsslibError
-from fsslib.pictures import TRUTH, grid, overlay
-from fsslib.prototypes import FoldPrototypes
+from fsslib.mining.clusters import Clusters
+from fsslib.mining.prototypes import FoldPrototypes
+from fsslib.pictures.panels import TRUTH, grid, overlay
 
 EACH = 8
 """Regions shown of a sub-cluster."""

@@ -8,9 +8,9 @@ from PIL import Image
 
 from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8
-from fsslib.episodes import Episode, EpisodeSet
-from fsslib.evaluation import Reader
-from fsslib.pictures import episode_tiles, grid
+from fsslib.evaluation.episodes import Episode, EpisodeSet
+from fsslib.evaluation.protocol import Reader
+from fsslib.pictures.panels import episode_tiles, grid
 
 
 def sample_episodes(episodes: EpisodeSet, each: int = 2) -> list[Episode]:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from fsslib.data.batches import EXAMPLES, StepBatches
 from fsslib.data.images import UInt8
 from fsslib.data.transforms import centre_square
-from fsslib.encoder import normalise
-from fsslib.pictures import (
+from fsslib.encoders.encoder import normalise
+from fsslib.pictures.panels import (
     TILE,
     Rows,
     colour_mask,

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from fsslib.data.manifest import ImageRecord
-from fsslib.encoding import map_ordered
-from fsslib.episodes import Episode, class_images
+from fsslib.encoders.running import map_ordered
 from fsslib.errors import FsslibError
-from fsslib.evaluation import UNCHANGED, Reader
-from fsslib.presence import presence_scores
-from fsslib.rectification import Rectification
-from fsslib.supports import Need, Support, SupportBank, make_bank, needs, pool_support
-from fsslib.typical import Moments, Typical
+from fsslib.evaluation.episodes import Episode, class_images
+from fsslib.evaluation.protocol import UNCHANGED, Reader
+from fsslib.evaluation.supports import Need, Support, SupportBank, make_bank, needs, pool_support
+from fsslib.prediction.presence import presence_scores
+from fsslib.prediction.typical import Moments, Typical
+from fsslib.rectification.rectify import Rectification
 
 MIN_PIXELS = 2048
 """Least size of the class in a support, and in a query that holds it: the protocol's own."""

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fsslib.encoder import MEAN, STD, Encoder, normalise
+from fsslib.encoders.encoder import MEAN, STD, Encoder, normalise
 from fsslib.errors import FsslibError
-from fsslib.learned import encoder_digest
-from fsslib.storage import atomic_path
+from fsslib.files.storage import atomic_path
+from fsslib.prediction.learned import encoder_digest
 
 NEEDED = ("onnx", "onnxruntime", "onnxscript")
 INSTALL = "pip install 'fsslib[onnx]'"

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from fsslib.data.images import UInt8
-from fsslib.episodes import Episode
 from fsslib.errors import FsslibError
-from fsslib.rectification import Rectification
-from fsslib.support_masks import INSIDE
-from fsslib.supports import Need, Support, make_bank, pool_support
-from fsslib.tensor_files import VERSION, header_value, load_tensors, save_tensors
+from fsslib.evaluation.episodes import Episode
+from fsslib.evaluation.supports import Need, Support, make_bank, pool_support
+from fsslib.files.tensor_files import VERSION, header_value, load_tensors, save_tensors
+from fsslib.prediction.support_masks import INSIDE
+from fsslib.rectification.rectify import Rectification
 
 KIND = "classes"
 REMEDY = "learn the classes again and save them"

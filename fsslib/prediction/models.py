@@ -7,13 +7,13 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from fsslib.backbones import DEFAULT_BACKBONE, NAMED_WEIGHTS, TIMM_PREFIX, is_backbone
-from fsslib.encoder import Encoder, build_encoder
+from fsslib.encoders.backbones import DEFAULT_BACKBONE, NAMED_WEIGHTS, TIMM_PREFIX, is_backbone
+from fsslib.encoders.encoder import Encoder, build_encoder
+from fsslib.encoders.weights import load_weights
 from fsslib.errors import FsslibError
-from fsslib.presence_files import presence_path, shipped_presence
-from fsslib.trained_model import KIND, load_model
-from fsslib.trained_on import TrainedOn
-from fsslib.weights import load_weights
+from fsslib.prediction.presence_files import presence_path, shipped_presence
+from fsslib.training.trained_model import KIND, load_model
+from fsslib.training.trained_on import TrainedOn
 
 MODEL = "model.safetensors"
 DEEPEST = {(2, False): "resnet18", (6, False): "resnet34", (6, True): "resnet50"}
@@ -45,7 +45,7 @@ def open_model(source: str | Path = "installed", backbone: str | None = None) ->
             training or its folder (`data/train/0`); a `.pth` or `.safetensors` state dict of a
             backbone; `timm:NAME` for a model of timm with its published weights, or `imagenet` for
             torchvision's, both downloaded once; or `random`.
-        backbone: of plain weights. By default `fsslib.backbones.DEFAULT_BACKBONE` for `installed`,
+        backbone: of plain weights. By default `fsslib.encoders.backbones.DEFAULT_BACKBONE` for `installed`,
             what a file's own names tell for a file, else `resnet50`.
 
     Raises:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fsslib.errors import FsslibError
-from fsslib.typical import Typical
+from fsslib.prediction.typical import Typical
 
 TOP_SHARE = 0.05
 """Of the locations, the best ones that the score looks at; chosen in docs/prediction.md."""

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from fsslib.errors import FsslibError
-from fsslib.presence import Presence, Rates
-from fsslib.rectification import Rectification
-from fsslib.storage import read_json, write_json
-from fsslib.tensor_files import VERSION, load_tensors, save_tensors
-from fsslib.typical import Typical
+from fsslib.files.storage import read_json, write_json
+from fsslib.files.tensor_files import VERSION, load_tensors, save_tensors
+from fsslib.prediction.presence import Presence, Rates
+from fsslib.prediction.typical import Typical
+from fsslib.rectification.rectify import Rectification
 
 SHIPPED = Path(__file__).parent / "calibrations"
 """Calibrations of the installed encoders, made on PASCAL VOC (docs/prediction.md)."""

@@ -13,11 +13,12 @@ from PIL import Image
 from torch import Tensor
 
 from fsslib.data.images import UInt8, read_image
-from fsslib.encoder import Encoder
-from fsslib.encoding import Encode, Precision, choose_device, make_encode
+from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.running import Encode, Precision, choose_device, make_encode
 from fsslib.errors import FsslibError
-from fsslib.inference import label_chunks
-from fsslib.learned import (
+from fsslib.evaluation.matching import label_chunks
+from fsslib.evaluation.supports import Support
+from fsslib.prediction.learned import (
     Prototypes,
     encoder_digest,
     load_learned,
@@ -25,16 +26,15 @@ from fsslib.learned import (
     pool_class,
     save_learned,
 )
-from fsslib.models import open_model
-from fsslib.presence import presence_scores
-from fsslib.presence_files import Calibration, find_presence, presence_settings
-from fsslib.rectification import Rectification
-from fsslib.regions import SearchIndex
-from fsslib.stored_index import open_index
-from fsslib.support_masks import read_support_mask, support_mask
-from fsslib.supports import Support
-from fsslib.trained_on import TrainedOn
-from fsslib.typical import Typical
+from fsslib.prediction.models import open_model
+from fsslib.prediction.presence import presence_scores
+from fsslib.prediction.presence_files import Calibration, find_presence, presence_settings
+from fsslib.prediction.support_masks import read_support_mask, support_mask
+from fsslib.prediction.typical import Typical
+from fsslib.rectification.rectify import Rectification
+from fsslib.rectification.search_index import SearchIndex
+from fsslib.rectification.stored_index import open_index
+from fsslib.training.trained_on import TrainedOn
 
 MAX_SIDE = 768
 """Longer photographs are encoded at this long side, px: encoders here were trained at 300 to 500,
@@ -58,7 +58,7 @@ class Prediction:
         mask: (H, W) uint8 of the photograph's own size: 0 background, i + 1 where `names[i]` is.
         names: the learned classes.
         scores: for each class the probability that the photograph holds it, 0 to 1; where a
-            photograph holds it as often as not. See `fsslib.presence`.
+            photograph holds it as often as not. See `fsslib.prediction.presence`.
         present: for each class whether it is there; an absent one has no pixel in `mask`.
     """
 
@@ -167,7 +167,7 @@ class Segmenter:
                 training or its folder (`data/train/0`); a `.pth` or `.safetensors` state dict of a
                 backbone; `timm:NAME` or `imagenet` (of timm or torchvision, downloaded once); or
                 `random`.
-            backbone: of plain or installed weights, see `fsslib.models.open_model`.
+            backbone: of plain or installed weights, see `fsslib.prediction.models.open_model`.
             calibration: JSON file of `fss calibrate` instead of the model's own.
             background: rectify the background by eq. 7 where the model has the prototype.
             index: folder of a region index (`data/index/0`), to rectify the foreground by eq. 8

@@ -11,8 +11,8 @@ from scipy.ndimage import label as connected_components
 from torch import Tensor
 
 from fsslib.data.images import UInt8
-from fsslib.pooling import image_embedding, masked_average
-from fsslib.storage import create_hdf5
+from fsslib.files.storage import create_hdf5
+from fsslib.mining.pooling import image_embedding, masked_average
 
 KIND, VERSION = "regions", 1
 REMEDY = "run the stage 'index' again"

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fsslib.background import fuse_background
-from fsslib.regions import Regions, SearchIndex
+from fsslib.rectification.background import fuse_background
+from fsslib.rectification.search_index import Regions, SearchIndex
 
 CHUNK = 256
 """Supports whose regions are gathered at once, 256 x regions of one image: 5 MB at five regions and

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fsslib.tensor_files import (
+from fsslib.files.tensor_files import (
     VERSION,
     check_tensors,
     header_value,
@@ -16,7 +16,7 @@ from fsslib.tensor_files import (
     restore_module,
     save_tensors,
 )
-from fsslib.trained_model import KIND
+from fsslib.training.trained_model import KIND
 from fsslib.training.trainer import Row, Trainer
 
 REMEDY = "delete it"

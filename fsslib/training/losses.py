@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from fsslib.background import fuse_background
 from fsslib.data.folds import IGNORE
-from fsslib.pooling import project_masks, upsample
+from fsslib.mining.pooling import project_masks, upsample
 from fsslib.ranks import ALONE, Ranks
+from fsslib.rectification.background import fuse_background
 from fsslib.training.across_ranks import GlobalBatchNorm
 
 HEAD_WIDTH = 256

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from fsslib.data.folds import IGNORE
-from fsslib.pooling import upsample
+from fsslib.mining.pooling import upsample
 
 
 def predicted_labels(scores: Tensor, size: tuple[int, int]) -> Tensor:

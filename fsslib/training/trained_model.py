@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fsslib.backbones import is_backbone
-from fsslib.encoder import Encoder, build_encoder
+from fsslib.encoders.backbones import is_backbone
+from fsslib.encoders.encoder import Encoder, build_encoder
 from fsslib.errors import FsslibError
-from fsslib.tensor_files import (
+from fsslib.files.tensor_files import (
     check_tensors,
     header_value,
     load_tensors,

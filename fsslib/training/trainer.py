@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from fsslib.data.batches import Batch
 from fsslib.data.colours import apply_together
-from fsslib.encoder import Encoder, normalise
-from fsslib.encoding import Precision
+from fsslib.encoders.encoder import Encoder, normalise
+from fsslib.encoders.running import Precision
 from fsslib.errors import FsslibError
 from fsslib.ranks import ALONE, Ranks
 from fsslib.training.across_ranks import average_gradients

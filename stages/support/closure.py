@@ -1,7 +1,7 @@
 """Import closures: which files a stage depends on, and dvc.yaml kept in step.
 
 DVC follows no imports, so `dvc.yaml` names every file of `fsslib` that a stage imports, directly or
-through others, and those helpers in `stages` that decide a result. `python -m stages.closure
+through others, and those helpers in `stages` that decide a result. `python -m stages.support.closure
 --write` rewrites those lists and the lists of params.
 """
 
@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from ruamel.yaml import YAML
 
-from stages.params import STAGES
+from stages.support.params import STAGES
 
 DVC_YAML = Path("dvc.yaml")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fsslib.errors import FsslibError
-from fsslib.experiments import Experiment
-from stages.external import run, succeeds
-from stages.recorded import recorded_experiments
+from fsslib.experiments.sweeps import Experiment
+from stages.support.external import run, succeeds
+from stages.support.recorded import recorded_experiments
 
 POLL_SECONDS, STATUS_SECONDS = 2, 30
 """Between looks at git, and at DVC, whose command takes seconds of a core."""

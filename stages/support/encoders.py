@@ -1,11 +1,11 @@
 """Building encoders for stages; apart from `inputs`, so that stages without torch start quickly."""
 
-from fsslib.encoder import Encoder, build_encoder
-from fsslib.encoding import Encode, Precision, choose_device, make_encode, one_thread_each
+from fsslib.encoders.encoder import Encoder, build_encoder
+from fsslib.encoders.running import Encode, Precision, choose_device, make_encode, one_thread_each
+from fsslib.encoders.weights import load_weights
 from fsslib.ranks import read_ranks
-from fsslib.weights import load_weights
-from stages.inputs import weights_source
-from stages.params import EncoderParams, Runtime
+from stages.support.inputs import weights_source
+from stages.support.params import EncoderParams, Runtime
 
 
 def initial_encoder(params: EncoderParams) -> Encoder:

@@ -12,26 +12,26 @@ import torch
 from dvclive.live import Live
 from torch.utils.data import DataLoader
 
-from fsslib.annotate import PseudoMasks
-from fsslib.clusters import load_clusters
 from fsslib.data.batches import Batch, BatchPlan, StepBatches
 from fsslib.data.manifest import Manifest
-from fsslib.encoding import Precision, choose_device
+from fsslib.encoders.running import Precision, choose_device
+from fsslib.files.shards import file_digest, scratch_key
+from fsslib.mining.clusters import load_clusters
+from fsslib.mining.pseudo_masks import PseudoMasks
 from fsslib.ranks import Ranks, read_ranks
-from fsslib.shards import file_digest, scratch_key
-from fsslib.trained_on import KEY as TRAINED_ON
-from fsslib.trained_on import TrainedOn
 from fsslib.training.across_ranks import require_same_step
 from fsslib.training.checkpoint import restore_checkpoint, save_checkpoint, save_model
+from fsslib.training.trained_on import KEY as TRAINED_ON
+from fsslib.training.trained_on import TrainedOn
 from fsslib.training.trainer import Row, Trainer, TrainSettings
-from stages import paths
-from stages.common import Bar, as_json
-from stages.encoders import initial_encoder
-from stages.inputs import encoder_key, open_manifest, open_pool
-from stages.params import Runtime, Training, TrainParams
-from stages.precision import run_precision
-from stages.stopping import GracefulStop, ignore_signals
-from stages.watch import Watch
+from stages.support import paths
+from stages.support.common import Bar, as_json
+from stages.support.encoders import initial_encoder
+from stages.support.inputs import encoder_key, open_manifest, open_pool
+from stages.support.params import Runtime, Training, TrainParams
+from stages.support.precision import run_precision
+from stages.support.stopping import GracefulStop, ignore_signals
+from stages.support.watch import Watch
 
 
 @dataclass(frozen=True)

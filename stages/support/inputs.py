@@ -1,11 +1,11 @@
 """Opening what stages share: parameters, manifest, initial encoder, folds and pools."""
 
-from fsslib.backbones import NAMED_WEIGHTS
 from fsslib.data.manifest import Manifest, load_manifest
 from fsslib.data.pool import PoolImage, PoolSource, build_pool
-from stages import paths
-from stages.common import project_root
-from stages.params import EncoderParams, Params, PoolParams, load_params
+from fsslib.encoders.backbones import NAMED_WEIGHTS
+from stages.support import paths
+from stages.support.common import project_root
+from stages.support.params import EncoderParams, Params, PoolParams, load_params
 
 
 def read_params() -> Params:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from fsslib.segmenter import Segmenter
-from stages.common import say
+from fsslib.prediction.segmenter import Segmenter
+from stages.support.common import say
 
 INSTALLED = "installed"
 """The model of commands that are given none."""

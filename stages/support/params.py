@@ -20,7 +20,7 @@ from pydantic import (
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from fsslib.backbones import CHOICES, is_backbone
+from fsslib.encoders.backbones import CHOICES, is_backbone
 from fsslib.errors import FsslibError
 
 PARAMS_FILE = Path("params.yaml")

@@ -1,9 +1,9 @@
 """`precision: auto` resolved for this run's device, and a warning where bfloat16 is slow."""
 
-from fsslib.encoding import Precision, choose_device, choose_precision
+from fsslib.encoders.running import Precision, choose_device, choose_precision
 from fsslib.ranks import read_ranks
-from stages.common import say
-from stages.params import PrecisionName, Runtime
+from stages.support.common import say
+from stages.support.params import PrecisionName, Runtime
 
 
 def run_precision(name: PrecisionName, runtime: Runtime, key: str = "precision") -> Precision:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from fsslib.episode_pictures import episode_panel
-from fsslib.html_report.ranking import best_and_worst, different_queries, episode_iou
-from stages.common import Bar
-from stages.params import Params
-from stages.scoring import open_scoring
+from fsslib.pictures.episodes import episode_panel
+from fsslib.pictures.page.ranking import best_and_worst, different_queries, episode_iou
+from stages.support.common import Bar
+from stages.support.params import Params
+from stages.support.scoring import open_scoring
 
 
 def ranked_episodes(fold: int, everything: Params, most: int) -> tuple[int, Mapping[str, bytes]]:

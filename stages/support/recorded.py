@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fsslib.errors import FsslibError
-from stages.external import run, succeeds
-from stages.params import PARAMS_FILE, Params, parse_params
+from stages.support.external import run, succeeds
+from stages.support.params import PARAMS_FILE, Params, parse_params
 
 REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(\S+)")
 

@@ -7,22 +7,22 @@ from torch import Tensor
 
 from fsslib.data.images import UInt8
 from fsslib.data.manifest import Manifest
-from fsslib.encoder import Encoder
-from fsslib.encoding import Encode, Precision
-from fsslib.episode_files import check_episodes, load_episodes
-from fsslib.episodes import Episode, EpisodeSet
+from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.running import Encode, Precision
 from fsslib.errors import FsslibError
-from fsslib.evaluation import Reader, manifest_readers, predict_episode
-from fsslib.rectification import Rectification
-from fsslib.regions import SearchIndex
-from fsslib.resizing import readers_at
-from fsslib.stored_index import load_index
-from stages import paths
-from stages.inputs import open_manifest
-from stages.memory import memory_budget
-from stages.params import EvaluateParams, Params, stage_params
-from stages.precision import run_precision
-from stages.trained import trained_encode
+from fsslib.evaluation.episode_files import check_episodes, load_episodes
+from fsslib.evaluation.episodes import Episode, EpisodeSet
+from fsslib.evaluation.protocol import Reader, manifest_readers, predict_episode
+from fsslib.evaluation.resizing import readers_at
+from fsslib.rectification.rectify import Rectification
+from fsslib.rectification.search_index import SearchIndex
+from fsslib.rectification.stored_index import load_index
+from stages.support import paths
+from stages.support.inputs import open_manifest
+from stages.support.memory import memory_budget
+from stages.support.params import EvaluateParams, Params, stage_params
+from stages.support.precision import run_precision
+from stages.support.trained import trained_encode
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _index(fold: int, params: EvaluateParams, memory_bytes: int) -> SearchIndex:
     index = load_index(paths.region_index(fold), memory_bytes)
     if params.search == "exact":
         return index
-    from fsslib.ivf_search import ivf_index  # needs faiss, an optional extra
+    from fsslib.rectification.ivf_search import ivf_index  # needs faiss, an optional extra
 
     return ivf_index(index)
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from fsslib.disk import folder_bytes, require_space
+from fsslib.files.disk import folder_bytes, require_space
+from fsslib.files.shards import scratch_key, split_shards, write_shards
 from fsslib.ranks import read_ranks
-from fsslib.shards import scratch_key, split_shards, write_shards
-from stages import paths
-from stages.common import Bar, say
-from stages.heap import trim_heap
+from stages.support import paths
+from stages.support.common import Bar, say
+from stages.support.heap import trim_heap
 
 T = TypeVar("T")
 

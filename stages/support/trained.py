@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
-from fsslib.encoding import Encode, Precision, choose_device, make_encode, one_thread_each
+from fsslib.encoders.running import Encode, Precision, choose_device, make_encode, one_thread_each
 from fsslib.ranks import read_ranks
-from fsslib.trained_model import TrainedModel, load_model
-from stages.params import Runtime
+from fsslib.training.trained_model import TrainedModel, load_model
+from stages.support.params import Runtime
 
 
 def trained_encode(

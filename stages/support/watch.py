@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from fsslib.data.batches import StepBatches
+from fsslib.files.storage import write_bytes
+from fsslib.pictures.training import fixed_examples, no_picture, training_picture
 from fsslib.ranks import read_ranks
-from fsslib.storage import write_bytes
 from fsslib.training.trainer import Trainer
-from fsslib.training_pictures import fixed_examples, no_picture, training_picture
 
 
 class Watch:

@@ -6,25 +6,31 @@ from typing import Annotated
 
 import typer
 
-from fsslib.calibration import MIN_PIXELS, Trial, draw_trials, prediction_score, score_trials
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import Manifest
-from fsslib.encoding import one_thread_each
+from fsslib.encoders.running import one_thread_each
 from fsslib.errors import FsslibError
-from fsslib.models import MODEL
-from fsslib.presence import FALSE_ABSENT, choose_threshold, fit_presence, measure_rates
-from fsslib.presence_files import (
+from fsslib.prediction.calibration import (
+    MIN_PIXELS,
+    Trial,
+    draw_trials,
+    prediction_score,
+    score_trials,
+)
+from fsslib.prediction.models import MODEL
+from fsslib.prediction.presence import FALSE_ABSENT, choose_threshold, fit_presence, measure_rates
+from fsslib.prediction.presence_files import (
     Calibration,
     presence_path,
     presence_settings,
     write_presence,
 )
-from fsslib.segmenter import MAX_SIDE, Segmenter
-from fsslib.typical import Typical
-from stages import paths
-from stages.common import Bar, command, make_app, say
-from stages.inputs import open_manifest
-from stages.model_options import (
+from fsslib.prediction.segmenter import MAX_SIDE, Segmenter
+from fsslib.prediction.typical import Typical
+from stages.support import paths
+from stages.support.common import Bar, command, make_app, say
+from stages.support.inputs import open_manifest
+from stages.support.model_options import (
     CPUS,
     BackboneOption,
     Background,

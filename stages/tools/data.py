@@ -10,18 +10,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fsslib.data.check import CheckReport, check_dataset
-from fsslib.data.coco import prepare_coco
-from fsslib.data.folder import FolderOptions, prepare_folder
 from fsslib.data.layout import count_listed
 from fsslib.data.manifest import Manifest
-from fsslib.data.pascal import prepare_pascal
-from fsslib.data.tables import MIN_PIXELS, ClassRow, FoldRow, class_rows, fold_rows
+from fsslib.data.sources.check import CheckReport, check_dataset
+from fsslib.data.sources.coco import prepare_coco
+from fsslib.data.sources.folder import FolderOptions, prepare_folder
+from fsslib.data.sources.pascal import prepare_pascal
+from fsslib.data.sources.tables import MIN_PIXELS, ClassRow, FoldRow, class_rows, fold_rows
 from fsslib.errors import FsslibError
-from stages import paths
-from stages.common import Bar, command, project_root, say
-from stages.inputs import read_params
-from stages.options import ManyValues
+from stages.support import paths
+from stages.support.common import Bar, command, project_root, say
+from stages.support.inputs import read_params
+from stages.support.options import ManyValues
 
 app = typer.Typer(
     add_completion=False,

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from fsslib.encoding import one_thread_each
+from fsslib.encoders.running import one_thread_each
 from fsslib.errors import FsslibError
-from fsslib.segmenter import Segmenter
-from stages.common import command, make_app, say
-from stages.model_options import (
+from fsslib.prediction.segmenter import Segmenter
+from stages.support.common import command, make_app, say
+from stages.support.model_options import (
     INSTALLED,
     BackboneOption,
     Background,
@@ -46,7 +46,7 @@ def main(
         import gradio  # noqa: F401 - takes seconds, and may be missing
     except ImportError:
         raise FsslibError("the page needs gradio: pip install 'fsslib[demo]'") from None
-    from stages.demo_page import build_page, serve
+    from stages.tools.demo_page import build_page, serve
 
     one_thread_each()
     segmenter = Segmenter.load(

@@ -9,9 +9,9 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from fsslib.demo_session import find, known_classes, learn
 from fsslib.errors import FsslibError
-from fsslib.segmenter import Segmenter
+from fsslib.prediction.segmenter import Segmenter
+from stages.support.demo_session import find, known_classes, learn
 
 MAX_UPLOAD = "20mb"
 MAX_PIXELS = 40_000_000

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from fsslib.export import TOLERANCE, check_packages, export_encoder
-from fsslib.models import open_model
-from stages.common import command, make_app, say
-from stages.model_options import INSTALLED, BackboneOption, ModelOption
+from fsslib.prediction.export import TOLERANCE, check_packages, export_encoder
+from fsslib.prediction.models import open_model
+from stages.support.common import command, make_app, say
+from stages.support.model_options import INSTALLED, BackboneOption, ModelOption
 
 
 @command

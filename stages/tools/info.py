@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from fsslib.info import describe_file
-from stages.common import command, make_app
+from fsslib.experiments.info import describe_file
+from stages.support.common import command, make_app
 
 
 @command

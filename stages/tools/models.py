@@ -4,15 +4,15 @@ from typing import Annotated
 
 import typer
 
-from fsslib.backbones import DEFAULT_BACKBONE
+from fsslib.encoders.backbones import DEFAULT_BACKBONE
+from fsslib.encoders.installed import INSTALLED, installed_file
 from fsslib.errors import FsslibError
-from fsslib.installed import INSTALLED, installed_file
-from fsslib.models import MODEL
-from fsslib.presence_files import presence_path, shipped_presence
-from fsslib.trained_on import TrainedOn
-from fsslib.weights_info import model_facts
-from stages import paths
-from stages.common import command, make_app
+from fsslib.experiments.weights_info import model_facts
+from fsslib.prediction.models import MODEL
+from fsslib.prediction.presence_files import presence_path, shipped_presence
+from fsslib.training.trained_on import TrainedOn
+from stages.support import paths
+from stages.support.common import command, make_app
 
 
 @command

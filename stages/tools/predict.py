@@ -7,23 +7,22 @@ from typing import Annotated, Any
 import typer
 
 from fsslib.data.images import read_image
-from fsslib.encoding import map_ordered, one_thread_each
+from fsslib.encoders.running import map_ordered, one_thread_each
 from fsslib.errors import FsslibError
-from fsslib.prediction_files import (
+from fsslib.files.storage import write_bytes, write_json
+from fsslib.pictures.predictions import index_png, overlay_jpeg
+from fsslib.prediction.prediction_files import (
     check_outputs,
     find_photographs,
-    index_png,
     mask_name,
     output_names,
-    overlay_jpeg,
     overlay_name,
     prediction_record,
 )
-from fsslib.segmenter import MAX_SIDE, Segmenter
-from fsslib.storage import write_bytes, write_json
-from fsslib.support_masks import marked_values
-from stages.common import Bar, command, say
-from stages.model_options import (
+from fsslib.prediction.segmenter import MAX_SIDE, Segmenter
+from fsslib.prediction.support_masks import marked_values
+from stages.support.common import Bar, command, say
+from stages.support.model_options import (
     CPUS,
     INSTALLED,
     BackboneOption,
@@ -35,7 +34,7 @@ from stages.model_options import (
     Workers,
     warn_of_rendered,
 )
-from stages.options import SupportOption, WithSupports, a_number, parse_support
+from stages.support.options import SupportOption, WithSupports, a_number, parse_support
 
 SUMMARY = "predictions.json"
 

@@ -9,10 +9,10 @@ import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from fsslib.presets import preset_values
-from fsslib.storage import write_bytes
-from stages.common import command, make_app, say
-from stages.params import PARAMS_FILE, load_params, parse_params
+from fsslib.experiments.presets import preset_values
+from fsslib.files.storage import write_bytes
+from stages.support.common import command, make_app, say
+from stages.support.params import PARAMS_FILE, load_params, parse_params
 
 
 @command

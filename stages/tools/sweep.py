@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from fsslib.errors import FsslibError
-from fsslib.experiments import NAMES, Experiment, Sweep, find_sweep
-from stages.common import Bar, command, make_app, say
-from stages.dvc_queue import (
+from fsslib.experiments.sweeps import NAMES, Experiment, Sweep, find_sweep
+from stages.support.common import Bar, command, make_app, say
+from stages.support.dvc_queue import (
     WAITING,
     check_ready,
     queue_command,
@@ -19,10 +19,10 @@ from stages.dvc_queue import (
     start_workers,
     wait_for,
 )
-from stages.external import run
-from stages.params import PARAMS_FILE, Params, load_params
-from stages.recorded import recorded_experiments, same_code, with_changes, with_params
-from stages.reruns import Run, code, counts, read_pipeline, remembered, runs, waves
+from stages.support.external import run
+from stages.support.params import PARAMS_FILE, Params, load_params
+from stages.support.recorded import recorded_experiments, same_code, with_changes, with_params
+from stages.support.reruns import Run, code, counts, read_pipeline, remembered, runs, waves
 
 FINISHED = "finished"
 

@@ -6,15 +6,21 @@ from typing import Annotated, Any
 
 import typer
 
-from fsslib.comparison import Comparison, Measured, Row, comparison_csv, comparison_markdown
 from fsslib.errors import FsslibError
-from fsslib.experiments import NAMES, Experiment, Sweep, find_sweep
-from fsslib.paper import FPS, PARAMETERS, departures
-from fsslib.storage import read_json, write_bytes
-from stages import paths
-from stages.common import command, make_app, say
-from stages.params import Params, load_params
-from stages.recorded import (
+from fsslib.experiments.comparison import (
+    Comparison,
+    Measured,
+    Row,
+    comparison_csv,
+    comparison_markdown,
+)
+from fsslib.experiments.paper import FPS, PARAMETERS, departures
+from fsslib.experiments.sweeps import NAMES, Experiment, Sweep, find_sweep
+from fsslib.files.storage import read_json, write_bytes
+from stages.support import paths
+from stages.support.common import command, make_app, say
+from stages.support.params import Params, load_params
+from stages.support.recorded import (
     Recorded,
     recorded_experiments,
     results_of,
@@ -22,7 +28,7 @@ from stages.recorded import (
     with_changes,
     with_params,
 )
-from stages.reruns import code, read_pipeline
+from stages.support.reruns import code, read_pipeline
 
 CACHED = "episodes/s, encoded once"
 EXTRAS = (FPS, CACHED, PARAMETERS)
@@ -55,7 +61,7 @@ def main(
         raise FsslibError("--format png needs --out FILE")
     table = compare(sweep, params, shot)
     if format == "png":
-        from fsslib.comparison_picture import comparison_picture
+        from fsslib.pictures.comparison import comparison_picture
 
         content = comparison_picture(table)
     else:

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from fsslib.shards import file_digest
+from fsslib.files.shards import file_digest
 from tests.bad_input.world import MODEL, STEPS, inside, make_world, run, run_steps
 
 GROWING = ("data/train/0/live", "results/folds/0/training.png")

@@ -12,9 +12,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from fsslib.encoder import Encoder
-from fsslib.storage import create_hdf5, json_digest, read_text
-from fsslib.tensor_files import save_tensors
+from fsslib.encoders.encoder import Encoder
+from fsslib.files.storage import create_hdf5, json_digest, read_text
+from fsslib.files.tensor_files import save_tensors
 from tests.bad_input.world import (
     CLUSTERS,
     EPISODES,

@@ -127,7 +127,7 @@ CASES = [
 def without_background(project):
     from safetensors import safe_open
 
-    from fsslib.tensor_files import save_tensors
+    from fsslib.files.tensor_files import save_tensors
     from tests.bad_input.world import MODEL
 
     with safe_open(project / MODEL, "pt") as file:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fsslib.data import archives
-from fsslib.data.archives import iter_members
+from fsslib.data.sources.archives import iter_members
 from fsslib.errors import FsslibError
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from fsslib.data.coco import prepare_coco, read_annotations, split_of
-from fsslib.data.coco_masks import CocoImage, decode_counts, render_image
 from fsslib.data.folds import COCO_CATEGORIES
 from fsslib.data.images import read_mask
 from fsslib.data.scan import load_dataset
+from fsslib.data.sources.coco import prepare_coco, read_annotations, split_of
+from fsslib.data.sources.coco_masks import CocoImage, decode_counts, render_image
 from fsslib.errors import FsslibError
 from tests.data.fakes import REAL, coco_json, jpeg_bytes, needs_coco, write
 

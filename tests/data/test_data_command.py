@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from fsslib.data.palette import voc_palette
-from stages.data import app
+from stages.tools.data import app
 from tests.data.fakes import (
     REAL,
     jpeg_bytes,

@@ -14,7 +14,7 @@ from fsslib.data.rendering.colours import Coat, draw_surface
 from fsslib.data.rendering.curves import ellipse
 from fsslib.data.rendering.paint import Canvas, Part, Pose, paint_figure
 from fsslib.data.rendering.patterns import PATTERNS, draw_grain
-from fsslib.data.scenes import CLASSES, draw_classes, make_scenes, render_scene
+from fsslib.data.rendering.scenes import CLASSES, draw_classes, make_scenes, render_scene
 
 SIZE = 64
 

@@ -11,8 +11,8 @@ import typer
 from dvc.cli.parser import get_main_parser
 from ruamel.yaml import YAML
 
-from fsslib.experiments import NAMES
-from fsslib.presets import PRESETS
+from fsslib.experiments.presets import PRESETS
+from fsslib.experiments.sweeps import NAMES
 from stages.cli import STEPS
 from tests.docs.parsers import WrongCommand, parse, parser_of
 from tests.project import ROOT

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from fsslib.encoder import Encoder
-from fsslib.weights import load_weights
+from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.weights import load_weights
 from tests.docs.commands import check, params, split
 from tests.docs.markdown import PAGES, blocks, name_of, prose_code
 from tests.docs.parsers import WrongCommand

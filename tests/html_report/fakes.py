@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fsslib.metrics import Counts
-from fsslib.report import common_head, fold_metrics, overall_metrics
-from fsslib.storage import write_json
+from fsslib.evaluation.metrics import Counts
+from fsslib.evaluation.summary import common_head, fold_metrics, overall_metrics
+from fsslib.files.storage import write_json
 from tests.project import ROOT
 
 HOSTILE = '<script>document.title="owned"</script>'

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsslib.html_report.charts import line_chart, thinned, ticks
-from fsslib.html_report.pictures import WIDEST, embed
-from fsslib.html_report.run import read_curve
+from fsslib.pictures.page.charts import line_chart, thinned, ticks
+from fsslib.pictures.page.pictures import WIDEST, embed
+from fsslib.pictures.page.run import read_curve
 from tests.html_report.fakes import write_picture
 
 

@@ -7,10 +7,10 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from fsslib.encoder import Encoder
-from fsslib.episodes import Episode
-from fsslib.html_report.ranking import best_and_worst, different_queries, episode_iou
-from fsslib.weights import load_weights
+from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.weights import load_weights
+from fsslib.evaluation.episodes import Episode
+from fsslib.pictures.page.ranking import best_and_worst, different_queries, episode_iou
 from stages.cli import app
 from tests.helpers import save_trained
 from tests.project import ROOT, TINY

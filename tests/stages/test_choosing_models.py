@@ -5,12 +5,12 @@ import pytest
 from typer.testing import CliRunner
 
 from fsslib import Segmenter
-from fsslib.encoder import build_encoder
-from fsslib.tensor_files import VERSION, named_tensors, save_tensors
-from fsslib.trained_model import KIND
-from fsslib.trained_on import TrainedOn
-from fsslib.weights import load_weights
-from stages import calibrate, models, predict
+from fsslib.encoders.encoder import build_encoder
+from fsslib.encoders.weights import load_weights
+from fsslib.files.tensor_files import VERSION, named_tensors, save_tensors
+from fsslib.training.trained_model import KIND
+from fsslib.training.trained_on import TrainedOn
+from stages.tools import calibrate, models, predict
 from tests.data.fakes import png_bytes, write
 from tests.scenes import scene
 
@@ -73,7 +73,7 @@ def test_names_can_be_given_to_model(project):
 
 
 def test_a_damaged_package_is_told_in_the_list(monkeypatch):
-    monkeypatch.setattr("fsslib.installed.find_spec", lambda name: None)
+    monkeypatch.setattr("fsslib.encoders.installed.find_spec", lambda name: None)
     code, told, _ = run(models.app)
     assert code == 0
     assert told.count("pip install") == 2

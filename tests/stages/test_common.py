@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from fsslib.errors import FsslibError
-from stages import common
-from stages.common import Bar, as_json, command, make_app, project_root, say
-from stages.params import Source
+from stages.support import common
+from stages.support.common import Bar, as_json, command, make_app, project_root, say
+from stages.support.params import Source
 
 ROOT = Path(__file__).parents[2]
 RESUMES = "run the same command again"
@@ -107,7 +107,7 @@ def test_a_negative_fold_is_a_wrong_call():
 
 WAITS = """
 import time
-from stages.common import command, make_app, say
+from stages.support.common import command, make_app, say
 @command
 def main() -> None:
     say("ready")

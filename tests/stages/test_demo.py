@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from fsslib.demo_session import MOST_QUERIES, find, learn, painted, uploaded
-from fsslib.encoder import Encoder
-from fsslib.segmenter import Segmenter
-from fsslib.weights import load_weights
-from stages import demo
+from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.weights import load_weights
+from fsslib.prediction.segmenter import Segmenter
+from stages.support.demo_session import MOST_QUERIES, find, learn, painted, uploaded
+from stages.tools import demo
 from tests.browser import open_browser
 from tests.helpers import one_line, save_trained
 
@@ -115,7 +115,7 @@ def served(tmp_path_factory):
     save_trained(encoder, folder / "model.safetensors", None)
     log = (folder / "log").open("w")
     process = subprocess.Popen(
-        [sys.executable, "-m", "stages.demo", "--model", str(folder), "--port", str(port)],
+        [sys.executable, "-m", "stages.tools.demo", "--model", str(folder), "--port", str(port)],
         cwd=ROOT,
         stderr=log,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from fsslib.shards import file_digest
+from fsslib.files.shards import file_digest
 from tests.bad_input.world import ROOT, STEPS, make_world, set_params
 
 RUN = """

@@ -13,9 +13,9 @@ from PIL import Image
 
 from fsslib.data.images import read_mask
 from fsslib.data.manifest import load_manifest
-from fsslib.region_index import KIND, VERSION
-from fsslib.shards import file_digest
-from fsslib.storage import read_hdf5, read_ids
+from fsslib.files.shards import file_digest
+from fsslib.files.storage import read_hdf5, read_ids
+from fsslib.rectification.describing import KIND, VERSION
 from tests.bad_input.world import (
     CLUSTERS,
     EPISODES,

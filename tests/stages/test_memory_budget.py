@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from stages import memory
-from stages.memory import _left_in_groups, memory_budget
-from stages.params import Runtime
+from stages.support import memory
+from stages.support.memory import _left_in_groups, memory_budget
+from stages.support.params import Runtime
 
 GB = 2**30
 

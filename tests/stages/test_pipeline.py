@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from stages import extract
-from stages.closure import expected
+from stages.support.closure import expected
 from tests.project import ROOT, Project
 
 

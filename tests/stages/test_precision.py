@@ -2,9 +2,9 @@
 
 import pytest
 
-from fsslib import encoding
-from stages.params import Runtime
-from stages.precision import run_precision
+from fsslib.encoders import running as encoding
+from stages.support.params import Runtime
+from stages.support.precision import run_precision
 
 CPU = Runtime(device="cpu", workers=0, memory_gb=None)
 

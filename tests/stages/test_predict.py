@@ -10,14 +10,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fsslib.data.images import read_image, read_mask
-from fsslib.encoder import Encoder
-from fsslib.encoding import make_encode
-from fsslib.episodes import Episode
-from fsslib.evaluation import evaluate
-from fsslib.presence_files import presence_path
-from fsslib.weights import load_weights
-from stages import calibrate as calibrate_stage
-from stages import predict as predict_stage
+from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.running import make_encode
+from fsslib.encoders.weights import load_weights
+from fsslib.evaluation.episodes import Episode
+from fsslib.evaluation.protocol import evaluate
+from fsslib.prediction.presence_files import presence_path
+from stages.tools import calibrate as calibrate_stage
+from stages.tools import predict as predict_stage
 from tests.data.fakes import REAL, needs_voc, png_bytes, write
 from tests.helpers import make_dataset
 from tests.scenes import scene

@@ -3,9 +3,9 @@
 import pytest
 from typer.testing import CliRunner
 
-from fsslib.presets import PRESETS, PROCEDURAL, preset_values
-from stages import preset
-from stages.params import Params, load_params
+from fsslib.experiments.presets import PRESETS, PROCEDURAL, preset_values
+from stages.support.params import Params, load_params
+from stages.tools import preset
 from tests.helpers import one_line
 from tests.project import ROOT
 
@@ -53,7 +53,7 @@ def test_the_papers_settings(put):
 
 
 def test_the_paper_would_recognise_its_pascal_preset(put):
-    from fsslib.paper import departures
+    from fsslib.experiments.paper import departures
 
     put("pascal-resnet50")
     assert departures(load_params().model_dump(), frozenset()) == []

@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from stages import sweep
+from stages.tools import sweep
 from tests.bad_input.world import PARAMS, make_photographs, set_params
 from tests.project import Project
 

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 from ruamel.yaml import YAML
 
-from fsslib.experiments import find_sweep
-from stages.params import load_params
-from stages.recorded import with_changes
-from stages.reruns import Run, code, counts, read_pipeline, remembered, runs, waves
+from fsslib.experiments.sweeps import find_sweep
+from stages.support.params import load_params
+from stages.support.recorded import with_changes
+from stages.support.reruns import Run, code, counts, read_pipeline, remembered, runs, waves
 from tests.project import ROOT
 
 PIPELINE = read_pipeline(ROOT / "dvc.yaml")

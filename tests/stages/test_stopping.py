@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from stages.stopping import NOTE, GracefulStop, ignore_signals
+from stages.support.stopping import NOTE, GracefulStop, ignore_signals
 
 
 class TerminatedError(BaseException):

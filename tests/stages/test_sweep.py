@@ -7,10 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from fsslib.errors import FsslibError
-from fsslib.experiments import Experiment, find_sweep
-from stages import sweep, table
-from stages.dvc_queue import parse_status, queue_command, set_text
-from stages.external import run, succeeds
+from fsslib.experiments.sweeps import Experiment, find_sweep
+from stages.support.dvc_queue import parse_status, queue_command, set_text
+from stages.support.external import run, succeeds
+from stages.tools import sweep, table
 from tests.helpers import one_line
 from tests.project import Project
 
@@ -114,12 +114,14 @@ def test_dry_run_prints_the_commands_and_queues_nothing(project, fss):
 def test_without_a_commit_a_repository_or_with_an_untracked_file_it_is_one_line(
     project, fss, tmp_path, monkeypatch
 ):
-    extra = project.folder / "fsslib/background.py"
+    extra = project.folder / "fsslib/rectification/background.py"
     project.run("git", "rm", "-q", "--cached", str(extra))
     shown = CliRunner().invoke(sweep.app, ["beta"])
     project.run("git", "add", str(extra))
     assert shown.exit_code == 1
-    assert shown.stderr.startswith("error: git does not track fsslib/background.py, and")
+    assert shown.stderr.startswith(
+        "error: git does not track fsslib/rectification/background.py, and"
+    )
     assert CliRunner().invoke(sweep.app, ["beto"]).stderr.startswith("error: 'beto' is no sweep")
     for name in ("params.yaml", "dvc.yaml"):
         (tmp_path / name).write_text((project.folder / name).read_text())

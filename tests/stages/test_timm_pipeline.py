@@ -36,6 +36,6 @@ def test_the_chain_runs_to_metrics(project, backbone, monkeypatch):
         assert shown.exit_code == 0, (stage, shown.output)
     metrics = json.loads((project.folder / "results/metrics.json").read_text())
     assert 0 < metrics["shot1"]["miou"] < 100
-    info = importlib.import_module("stages.info")
+    info = importlib.import_module("stages.tools.info")
     told = CliRunner().invoke(info.app, ["data/train/0/model.safetensors"]).stdout
     assert f"backbone: {backbone}" in told

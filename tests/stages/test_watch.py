@@ -3,7 +3,7 @@
 import pytest
 
 from fsslib.ranks import Ranks
-from stages.watch import Watch
+from stages.support.watch import Watch
 from tests.training.toy import make_batches, make_trainer
 
 
@@ -16,7 +16,7 @@ def drawn(monkeypatch):
         steps.append(trainer.step_number)
         return f"step {trainer.step_number}".encode()
 
-    monkeypatch.setattr("stages.watch.training_picture", draw)
+    monkeypatch.setattr("stages.support.watch.training_picture", draw)
     return steps
 
 
@@ -56,7 +56,7 @@ def test_never_leaves_a_sheet_that_says_so(discs, tmp_path, drawn):
 
 @pytest.mark.parametrize("every", [0, 2])
 def test_of_several_processes_only_the_first_writes(discs, tmp_path, drawn, monkeypatch, every):
-    monkeypatch.setattr("stages.watch.read_ranks", lambda: Ranks(number=1, size=2, local=1))
+    monkeypatch.setattr("stages.support.watch.read_ranks", lambda: Ranks(number=1, size=2, local=1))
     watch_from(0, every, discs, tmp_path / "training.png")
     assert drawn == []
     assert not any(tmp_path.iterdir())

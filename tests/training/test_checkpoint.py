@@ -8,12 +8,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from fsslib.trained_model import load_model
 from fsslib.training.checkpoint import (
     restore_checkpoint,
     save_checkpoint,
     save_model,
 )
+from fsslib.training.trained_model import load_model
 from tests.helpers import one_line
 from tests.training.toy import CLASSES, differing, make_batches, make_trainer, state_of
 

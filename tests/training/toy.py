@@ -6,10 +6,10 @@ import torch
 from fsslib.data.batches import BatchPlan, StepBatches
 from fsslib.data.images import read_image
 from fsslib.data.pool import PoolImage
-from fsslib.encoder import Encoder
+from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.weights import load_weights
 from fsslib.ranks import ALONE
 from fsslib.training.trainer import Trainer, TrainSettings
-from fsslib.weights import load_weights
 
 CPU = torch.device("cpu")
 CLASSES = 4

@@ -19,7 +19,7 @@ from fsslib.data.manifest import Manifest
 from fsslib.data.palette import voc_palette
 from fsslib.data.scan import load_dataset
 from fsslib.errors import FsslibError
-from fsslib.storage import read_json, write_json
+from fsslib.files.storage import read_json, write_json
 
 KEY = ".inputs.json"
 LOCK = ".lock"

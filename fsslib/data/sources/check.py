@@ -18,7 +18,6 @@ from fsslib.data.images import decode_mask, decode_photograph
 from fsslib.data.layout import Entry, Layout, find_layout
 from fsslib.data.manifest import ImageRecord, Manifest, load_manifest
 from fsslib.data.palette import voc_palette
-from fsslib.data.pascal import OFFICIAL, OFFICIAL_PAIR_IMAGES, OFFICIAL_PAIRS
 from fsslib.data.scan import (
     check_classes,
     class_problem,
@@ -26,7 +25,8 @@ from fsslib.data.scan import (
     size_problem,
     to_record,
 )
-from fsslib.data.tables import ClassRow, FoldRow, class_rows, fold_rows, without_class
+from fsslib.data.sources.pascal import OFFICIAL, OFFICIAL_PAIR_IMAGES, OFFICIAL_PAIRS
+from fsslib.data.sources.tables import ClassRow, FoldRow, class_rows, fold_rows, without_class
 from fsslib.errors import FsslibError
 
 

@@ -11,8 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.io import loadmat
 
-from fsslib.data.archives import iter_members
-from fsslib.data.building import (
+from fsslib.data.description import Description, write_description
+from fsslib.data.folds import PASCAL_CLASSES, contiguous_folds
+from fsslib.data.layout import IMAGE_FOLDER, MASK_FOLDERS, SPLITS, parse_list
+from fsslib.data.manifest import Manifest
+from fsslib.data.sources.archives import iter_members
+from fsslib.data.sources.building import (
     Progress,
     encode_mask,
     fingerprint,
@@ -24,10 +28,6 @@ from fsslib.data.building import (
     staged_folder,
     verify,
 )
-from fsslib.data.description import Description, write_description
-from fsslib.data.folds import PASCAL_CLASSES, contiguous_folds
-from fsslib.data.layout import IMAGE_FOLDER, MASK_FOLDERS, SPLITS, parse_list
-from fsslib.data.manifest import Manifest
 from fsslib.errors import FsslibError
 
 VERSION = 1

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from fsslib.html_report.run import Curve
+from fsslib.pictures.page.run import Curve
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 """Okabe and Ito's: told apart by colour-blind readers, and each curve has its own dashes, too."""

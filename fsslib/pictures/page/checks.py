@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fsslib.html_report.run import FoldRun
+from fsslib.pictures.page.run import FoldRun
 
 HEADS = ("dataset", "protocol", "ways", "search", "resize", "long_side")
 """Keys that both params and a fold's metrics hold."""

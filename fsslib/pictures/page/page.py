@@ -7,11 +7,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from fsslib.html_report.charts import COLOURS
-from fsslib.html_report.checks import notices, shots_of
-from fsslib.html_report.drawing import pipeline_drawing
-from fsslib.html_report.run import FoldRun
-from fsslib.html_report.sections import cell, class_bars, flat, fold_section, result_rows
+from fsslib.pictures.page.charts import COLOURS
+from fsslib.pictures.page.checks import notices, shots_of
+from fsslib.pictures.page.drawing import pipeline_drawing
+from fsslib.pictures.page.run import FoldRun
+from fsslib.pictures.page.sections import cell, class_bars, flat, fold_section, result_rows
 
 HERE = Path(__file__).parent
 

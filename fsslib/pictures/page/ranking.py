@@ -6,7 +6,7 @@ import numpy as np
 
 from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8
-from fsslib.episodes import Episode
+from fsslib.evaluation.episodes import Episode
 
 EACH = 4
 """Episodes shown as the best, and as the worst."""

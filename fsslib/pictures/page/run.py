@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fsslib.errors import FsslibError
-from fsslib.storage import read_json
+from fsslib.files.storage import read_json
 
 Curve = list[tuple[float, float]]
 """Step and value, in the order of the steps; steps without a finite value are left out."""

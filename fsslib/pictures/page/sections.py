@@ -5,10 +5,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from fsslib.html_report.charts import line_chart
-from fsslib.html_report.checks import shots_of
-from fsslib.html_report.run import FoldRun
-from fsslib.html_report.sheets import sheets
+from fsslib.pictures.page.charts import line_chart
+from fsslib.pictures.page.checks import shots_of
+from fsslib.pictures.page.run import FoldRun
+from fsslib.pictures.page.sheets import sheets
 
 Json = dict[str, Any]
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from fsslib.html_report.pictures import embed
-from fsslib.html_report.ranking import EACH
-from fsslib.html_report.run import FoldRun
+from fsslib.pictures.page.pictures import embed
+from fsslib.pictures.page.ranking import EACH
+from fsslib.pictures.page.run import FoldRun
 
 Json = dict[str, Any]
 

@@ -9,10 +9,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from fsslib.data.images import UInt8, read_image
-from fsslib.data.own_masks import is_colored, read_any_mask
+from fsslib.data.sources.own_masks import is_colored, read_any_mask
 from fsslib.errors import FsslibError
-from fsslib.prediction_files import overlay_jpeg
-from fsslib.segmenter import Segmenter
+from fsslib.pictures.predictions import overlay_jpeg
+from fsslib.prediction.segmenter import Segmenter
 
 MOST_QUERIES = 50
 """Photographs of one search."""
