@@ -6,14 +6,17 @@
     python -m benchmarks.effect --out /tmp/effect --table table8 --seeds 0    # or table3, table4
     python -m benchmarks.effect --out /tmp/held1 --preset procedural --folds 0 --holdout 1
 
-For each training seed and fold: the encoder as it comes (training-free), the plain baseline trained
-as long (its averaged weights, as ours), and our training, whose model is scored without
-rectification, with each one and with both. Photographs are encoded once, and what is finished is
-not run again: an interrupted run goes on. `--table` has the rows of that sweep (fsslib.experiments.sweeps)
-instead, its models without mining trained at the baseline's own rate. `--holdout G` is for choosing
-settings: the classes of fold G, which the fold trains on, play novel, on a fifth of the training
-images that is set aside by a hash of the id; the fold's own classes and validation images are not
-looked at. `--rows KEY=VALUE,KEY=VALUE ...` scores our model with other evaluation keys, too.
+For each training seed and fold: the pretrained encoder, the plain baseline trained as long (its
+averaged weights, as ours), and our training, whose model is scored without rectification, with each
+one and with both. Photographs are encoded once, and what is finished is not run again: an
+interrupted run goes on. `--table` has the rows of that sweep instead, its models without mining
+trained at the baseline's own rate.
+
+`--holdout G` is for choosing settings. The classes of fold G, which the fold trains on, play novel,
+on a fifth of the training images that is set aside by a hash of the id. The fold's own classes and
+validation images are not looked at. `--rows KEY=VALUE,KEY=VALUE ...` scores our model with other
+evaluation keys, too.
+
 Prints Markdown tables and writes OUT/effect.json; the last line is one JSON object.
 """
 
@@ -273,7 +276,7 @@ def more_rows(given: Iterable[str]) -> dict[str, tuple[str, Json]]:
 
 def untrained(work: Work, fold: int) -> Path:
     """A folder whose model is the encoder as it comes."""
-    from fsslib.encoders.encoder import build_encoder
+    from fsslib.encoders.build import build_encoder
     from fsslib.encoders.weights import load_weights
     from fsslib.training.checkpoint import save_model
     from fsslib.training.trainer import Trainer, TrainSettings

@@ -25,7 +25,8 @@ import stages  # noqa: F401 - the process settings of the commands
 from benchmarks.parts import Json, named_parts, run_part, start_part, timed
 from fsslib.data.manifest import Manifest
 from fsslib.data.scan import load_dataset
-from fsslib.encoders.encoder import Encoder, normalise
+from fsslib.encoders.base import Encoder, normalise
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.running import Encode, Precision, make_encode, one_thread_each
 from fsslib.encoders.weights import load_weights
 from fsslib.evaluation.episodes import Episode, draw_episode_set
@@ -89,7 +90,7 @@ class Setting:
 
     def encoder(self) -> Encoder:
         """A fresh encoder with the weights."""
-        encoder = Encoder(self.backbone)
+        encoder = ResNet(self.backbone)
         load_weights(encoder, self.weights)
         return encoder
 

@@ -28,7 +28,7 @@ from benchmarks import effect
 from benchmarks.parts import timed
 from benchmarks.training import make_batch
 from fsslib.data.colours import draw_colours
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.running import Precision, make_encode, map_ordered
 from fsslib.training.trainer import Trainer, TrainSettings
 
@@ -153,7 +153,7 @@ def joint_step(backbone: str, compiled: bool, steps: int = 12) -> Json:
         compile=compiled,
     )
     torch.cuda.reset_peak_memory_stats()
-    trainer = Trainer(Encoder(backbone), 6, settings, GPU)
+    trainer = Trainer(ResNet(backbone), 6, settings, GPU)
     for _ in range(4):
         trainer.step(batch)
     # A step asks for its losses, so it waits for the one before it: the rhythm is that of the GPU.
@@ -177,7 +177,7 @@ def encode(args: argparse.Namespace) -> Json:
 
 def encoder_rate(backbone: str, precision: Precision, image: np.ndarray, count: int = 200) -> float:
     """Of two threads, as the stages run it."""
-    one = make_encode(Encoder(backbone), GPU, precision)
+    one = make_encode(ResNet(backbone), GPU, precision)
 
     def run(images: int) -> None:
         for _ in map_ordered(one, [image] * images, 2):

@@ -20,7 +20,7 @@ from fsslib.data.batches import BatchPlan, StepBatches
 from fsslib.data.images import UInt8, read_mask
 from fsslib.data.pool import PoolImage
 from fsslib.data.scan import load_dataset
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.resnet import ResNet
 from fsslib.experiments.presets import preset_values
 from fsslib.training.trainer import Trainer, TrainSettings
 
@@ -71,7 +71,7 @@ def main() -> None:
     batches = batches_of(args)
     loading = seconds(lambda step: batches[step], args.steps)
     settings = TrainSettings(1000, 1e-3, 1e-2, 0.9, 5e-4, 0.99, 0.99, 0.9, 20, 1, "float32", 0)
-    trainer = Trainer(Encoder("resnet18"), 6, settings, torch.device("cpu"))
+    trainer = Trainer(ResNet("resnet18"), 6, settings, torch.device("cpu"))
     ready = [batches[step] for step in range(args.steps + 1)]
     training = seconds(lambda step: trainer.step(ready[step]), args.steps)
     found = {

@@ -41,7 +41,7 @@ from benchmarks.parts import Json, Part, named_parts, run_part, start_part
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import ImageRecord, Manifest
 from fsslib.data.scan import load_dataset
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.running import Encode, Precision, make_encode, map_ordered, one_thread_each
 from fsslib.encoders.weights import load_weights
 from fsslib.mining.clusters import cluster_prototypes
@@ -86,7 +86,7 @@ class Setting:
         self.workers: int = args.workers
         self.manifest: Manifest = load_dataset("pascal", args.root.resolve())
         self.records = sorted((*self.manifest.train, *self.manifest.val), key=lambda r: r.id)
-        encoder = Encoder(REAL_BACKBONE if real else args.backbone)
+        encoder = ResNet(REAL_BACKBONE if real else args.backbone)
         load_weights(encoder, args.weights if real else "random")
         self.encode: Encode = make_encode(encoder, torch.device("cpu"), precision)
         self.prototypes = torch.randn(

@@ -28,7 +28,7 @@ from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import Manifest
 from fsslib.data.scan import load_dataset
 from fsslib.encoders.backbones import DEFAULT_BACKBONE
-from fsslib.encoders.encoder import build_encoder
+from fsslib.encoders.build import build_encoder
 from fsslib.encoders.running import make_encode, one_thread_each
 from fsslib.encoders.weights import load_weights
 from fsslib.evaluation.matching import score_margins

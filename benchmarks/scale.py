@@ -21,7 +21,8 @@ import torch
 
 import stages  # noqa: F401 - the process settings of the commands
 from benchmarks.parts import Json, timed
-from fsslib.encoders.encoder import Encoder, feature_shape
+from fsslib.encoders.build import feature_shape
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.running import Precision, make_encode, map_ordered, one_thread_each
 from fsslib.mining import features
 from fsslib.mining import pseudo_masks as annotate
@@ -61,7 +62,7 @@ def sizes(pool: str, backbone: str) -> Json:
 def rate(backbone: str, precision: Precision, count: int) -> float:
     """Photographs of 480 x 640 px a second, two at a time."""
     one_thread_each()
-    encode = make_encode(Encoder(backbone), torch.device("cpu"), precision)
+    encode = make_encode(ResNet(backbone), torch.device("cpu"), precision)
     image = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
     for _ in map_ordered(encode, [image] * 2, 2):
         pass

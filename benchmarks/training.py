@@ -26,7 +26,8 @@ from torchvision.models.resnet import Bottleneck
 
 import stages  # noqa: F401 - the process settings of the commands
 from fsslib.data.batches import Batch
-from fsslib.encoders.encoder import Encoder, normalise
+from fsslib.encoders.base import Encoder, normalise
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.running import choose_precision
 from fsslib.training.trainer import Trainer, TrainSettings
 
@@ -179,7 +180,7 @@ def timed(step: Any, args: argparse.Namespace) -> Json:  # noqa: ANN401 - a func
 def run_way(args: argparse.Namespace) -> Json:
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    encoder = Encoder(args.backbone)
+    encoder = ResNet(args.backbone)
     batch = make_batch(args.pairs[0], args.sizes[0], torch.Generator().manual_seed(1))
     if args.way == "baseline":
         return baseline_steps(args, batch, encoder)

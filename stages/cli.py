@@ -19,22 +19,32 @@ STEPS = (
     "train",
     "index",
     "episodes",
-    "reference",
     "evaluate",
+    "reference",
     "summarize",
+)
+"""Modules of `stages`, each with an `app`, in the pipeline's order."""
+
+TOOLS = (
     "data",
+    "predict",
+    "demo",
+    "models",
+    "calibrate",
+    "export",
     "info",
     "preset",
     "sweep",
     "table",
     "report",
-    "predict",
-    "models",
-    "calibrate",
-    "demo",
-    "export",
 )
-"""Modules of `stages`, each with an `app`."""
+"""Modules of `stages.tools`, likewise."""
+
+COMMANDS = {
+    **{name: f"stages.{name}" for name in STEPS},
+    **{name: f"stages.tools.{name}" for name in TOOLS},
+}
+"""Command -> its module."""
 
 
 class LazySteps(TyperGroup):
@@ -42,23 +52,24 @@ class LazySteps(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401 - Typer's or click's context
         """The steps in the pipeline's order."""
-        return list(STEPS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - likewise
         """A step as the list of commands shows it, not imported."""
-        return TyperCommand(cmd_name, help=summary(cmd_name)) if cmd_name in STEPS else None
+        return TyperCommand(cmd_name, help=summary(cmd_name)) if cmd_name in COMMANDS else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - likewise
         """The step that was asked for, in full."""
         name = args[0]
-        if name not in STEPS:
+        if name not in COMMANDS:
             return super().resolve_command(ctx, args)
-        return name, typer.main.get_command(import_module(f"stages.{name}").app), args[1:]
+        return name, typer.main.get_command(import_module(COMMANDS[name]).app), args[1:]
 
 
 def summary(step: str) -> str:
     """The first line of a step's module, read without importing it."""
-    tree = ast.parse(Path(__file__).with_name(f"{step}.py").read_text(encoding="utf-8"))
+    path = Path(__file__).parents[1].joinpath(*COMMANDS[step].split(".")).with_suffix(".py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     return (ast.get_docstring(tree) or step).splitlines()[0].split(": ", 1)[-1]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fsslib.encoders.encoder import parameter_count
+from fsslib.encoders.base import parameter_count
 from fsslib.evaluation.episode_files import episodes_hash
 from fsslib.evaluation.protocol import Evaluation, evaluate
 from fsslib.evaluation.summary import fold_metrics

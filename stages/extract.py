@@ -7,7 +7,7 @@ from pathlib import Path
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import ImageRecord
 from fsslib.data.scaling import scaled_size
-from fsslib.encoders.encoder import feature_shape
+from fsslib.encoders.build import feature_shape
 from fsslib.encoders.running import Encode, Precision, map_ordered
 from fsslib.files.shards import file_digest
 from fsslib.mining.features import Dtype, ImageFeature, describe_image, stored_bytes, write_shard

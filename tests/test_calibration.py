@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fsslib import Segmenter
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
 from fsslib.prediction.calibration import draw_trials, prediction_score, score_trials
 from fsslib.prediction.presence import Presence
@@ -51,7 +51,7 @@ def test_a_class_with_too_few_images_is_passed_over(scenes):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_scores_are_those_of_prediction(scenes, workers):
-    encoder = Encoder("resnet18")
+    encoder = ResNet("resnet18")
     load_weights(encoder, "random")
     segmenter = Segmenter(encoder, device="cpu")
     trials = draw_trials(scenes.records, (1, 2), 2, 0, min_pixels=50)

@@ -7,7 +7,8 @@ from torch import nn
 from torchvision.models.resnet import Bottleneck
 
 from fsslib.encoders.backbones import BACKBONES
-from fsslib.encoders.encoder import MEAN, STD, Encoder, normalise, parameter_count
+from fsslib.encoders.base import MEAN, STD, Encoder, normalise, parameter_count
+from fsslib.encoders.resnet import ResNet
 from tests.helpers import one_line
 
 
@@ -68,7 +69,7 @@ def randomise_norms(module):
 
 def pair(backbone):
     """Our encoder and torchvision's, with the same weights, in float64."""
-    encoder = Encoder(backbone)
+    encoder = ResNet(backbone)
     randomise_norms(encoder)
     reference, net = torchvision_net(backbone)
     state = {k: v for k, v in net.state_dict().items() if not k.startswith(("layer4", "fc"))}
@@ -80,7 +81,7 @@ def pair(backbone):
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet34", "resnet50"])
 @pytest.mark.parametrize("size", [(64, 96), (57, 83)])
 def test_every_other_location_is_that_of_the_network_as_it_was_trained(backbone, size):
-    encoder = Encoder(backbone)
+    encoder = ResNet(backbone)
     randomise_norms(encoder)
     net = getattr(torchvision.models, backbone)()
     net.load_state_dict(encoder.state_dict(), strict=False)
@@ -125,20 +126,20 @@ def test_gradients_equal_torchvision():
 )
 def test_feature_is_an_eighth_of_the_image_rounded_up(size, expected):
     with torch.no_grad():
-        assert Encoder("resnet18")(torch.zeros(1, 3, *size)).shape[2:] == expected
+        assert ResNet("resnet18")(torch.zeros(1, 3, *size)).shape[2:] == expected
 
 
 @pytest.mark.parametrize(("backbone", "millions"), [("resnet50s", 8.7), ("resnet101s", 27.7)])
 def test_deep_stem_has_the_parameters_of_the_papers_tables(backbone, millions):
     with torch.device("meta"):
-        count = parameter_count(Encoder(backbone))
+        count = parameter_count(ResNet(backbone))
     assert round(count / 1e6, 1) == millions
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_channels_of_every_backbone(backbone):
     with torch.device("meta"):
-        encoder = Encoder(backbone)
+        encoder = ResNet(backbone)
         feature = encoder(torch.zeros(1, 3, 16, 16))
     assert feature.shape == (1, encoder.channels, 2, 2)
     assert encoder.channels == (256 if backbone in ("resnet18", "resnet34") else 1024)
@@ -146,7 +147,7 @@ def test_channels_of_every_backbone(backbone):
 
 def test_deep_stem_has_the_key_names_of_timm():
     with torch.device("meta"):
-        state = Encoder("resnet50s").state_dict()
+        state = ResNet("resnet50s").state_dict()
     stem = {k: tuple(v.shape) for k, v in state.items() if not k.startswith("layer")}
     norms = [("conv1.1", 64), ("conv1.4", 64), ("bn1", 128)]
     expected = {"conv1.0.weight": (64, 3, 3, 3), "conv1.3.weight": (64, 64, 3, 3)}
@@ -161,7 +162,7 @@ def test_deep_stem_has_the_key_names_of_timm():
 
 
 def test_batch_norm_never_trains():
-    encoder = Encoder("resnet18")
+    encoder = ResNet("resnet18")
     randomise_norms(encoder)
     before = {k: v.clone() for k, v in encoder.state_dict().items()}
     encoder.train()
@@ -179,7 +180,7 @@ def test_batch_norm_never_trains():
 
 
 def test_train_and_eval_give_the_same_features():
-    encoder, images = Encoder("resnet18"), torch.randn(2, 3, 32, 32)
+    encoder, images = ResNet("resnet18"), torch.randn(2, 3, 32, 32)
     with torch.no_grad():
         assert torch.equal(encoder.train()(images), encoder.eval()(images))
     assert not encoder.training

@@ -9,7 +9,8 @@ import torch
 
 from fsslib.data.scaling import scale_photograph
 from fsslib.encoders import running as encoding
-from fsslib.encoders.encoder import Encoder, normalise
+from fsslib.encoders.base import normalise
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.running import choose_device, choose_precision, make_encode, map_ordered
 from tests.helpers import one_line
 
@@ -19,7 +20,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def encoder():
     torch.manual_seed(0)
-    return Encoder("resnet18")
+    return ResNet("resnet18")
 
 
 def photograph(size=(45, 62)):

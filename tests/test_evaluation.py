@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from fsslib.encoders.encoder import Encoder, normalise
+from fsslib.encoders.base import normalise
+from fsslib.encoders.resnet import ResNet
 from fsslib.errors import FsslibError
 from fsslib.evaluation.episodes import Episode, draw_episodes
 from fsslib.evaluation.protocol import UNCHANGED, WORKING_BYTES, evaluate, predict_episode
@@ -157,7 +158,7 @@ class RealScenes:
 def test_scores_equal_the_naive_oracle_on_real_photographs(rectify):
     photographs = RealScenes((12, 13), 7)
     records = Scenes.records.fget(photographs)
-    encoder = Encoder("resnet18")
+    encoder = ResNet("resnet18")
     weights = REAL / "weights/resnet18-imagenet-to-layer3.pth"
     encoder.load_state_dict(torch.load(weights, weights_only=True))
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from fsslib.encoders.encoder import Encoder, normalise
+from fsslib.encoders.base import normalise
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
 from fsslib.prediction import export
 from fsslib.prediction.export import NEEDED, check_packages, export_encoder
@@ -20,7 +21,7 @@ needs_onnx = pytest.mark.skipif(
 
 
 def random_encoder():
-    encoder = Encoder("resnet18")
+    encoder = ResNet("resnet18")
     load_weights(encoder, "random")
     return encoder
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.running import make_encode
 from fsslib.encoders.weights import load_weights
 from fsslib.mining.pooling import masked_sums
@@ -30,7 +30,7 @@ def losses(trainer, batches, steps):
 
 
 def test_features_equal_those_of_the_cpu(discs):
-    encoder = Encoder("resnet50")
+    encoder = ResNet("resnet50")
     load_weights(encoder, "random", seed=0)
     image = torch.randint(0, 256, (90, 120, 3), dtype=torch.uint8).numpy()
     here = make_encode(encoder, CPU, "float32")(image)

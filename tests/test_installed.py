@@ -11,7 +11,8 @@ import torch
 import fsslib.encoders.installed
 from fsslib.data.images import read_image
 from fsslib.encoders.backbones import DEFAULT_BACKBONE
-from fsslib.encoders.encoder import build_encoder, normalise, parameter_count
+from fsslib.encoders.base import normalise, parameter_count
+from fsslib.encoders.build import build_encoder
 from fsslib.encoders.installed import INSTALLED, installed_file
 from fsslib.encoders.weights import load_weights
 from tests.data.fakes import REAL, needs_voc

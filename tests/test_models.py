@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from fsslib.encoders.backbones import BACKBONES, DEFAULT_BACKBONE
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
 from fsslib.prediction.models import guess_backbone, open_model
 from tests.helpers import one_line, save_trained
@@ -14,7 +14,7 @@ from tests.helpers import one_line, save_trained
 
 @pytest.fixture(scope="module")
 def weights():
-    encoder = Encoder("resnet18")
+    encoder = ResNet("resnet18")
     load_weights(encoder, "random", 3)
     return encoder
 
@@ -44,7 +44,7 @@ def test_plain_weights_have_no_background(weights, tmp_path, suffix):
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_the_backbone_is_told_by_the_names(tmp_path, backbone):
     with torch.device("meta"):
-        state = Encoder(backbone).state_dict()
+        state = ResNet(backbone).state_dict()
     empty = {k: torch.zeros(1) for k in state}
     save_file(empty, tmp_path / "w.safetensors")
     torch.save({"state_dict": empty}, tmp_path / "w.pth")

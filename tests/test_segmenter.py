@@ -12,7 +12,7 @@ from PIL import Image
 import fsslib
 import fsslib.prediction.segmenter
 from fsslib import Segmenter
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
 from fsslib.evaluation.episodes import Episode
 from fsslib.evaluation.protocol import evaluate, predict_episode
@@ -33,7 +33,7 @@ def scenes():
 
 
 def encoder(seed=0):
-    made = Encoder("resnet18")
+    made = ResNet("resnet18")
     load_weights(made, "random", seed)
     return made
 

@@ -10,9 +10,10 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from fsslib.encoders.backbones import is_backbone
-from fsslib.encoders.encoder import build_encoder, feature_shape, normalise
+from fsslib.encoders.base import normalise
+from fsslib.encoders.build import build_encoder, feature_shape
 from fsslib.encoders.running import make_encode
-from fsslib.encoders.timm_encoder import to_corners
+from fsslib.encoders.timm_models import to_corners
 from fsslib.encoders.weights import load_weights
 from fsslib.training.checkpoint import restore_checkpoint, save_checkpoint, save_model
 from fsslib.training.trained_model import load_model

@@ -9,7 +9,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
 from tests.helpers import one_line
 
@@ -19,7 +19,7 @@ KEY = "layer3.1.conv2.weight"
 def state_of(backbone="resnet18"):
     """A state dict as torchvision publishes them; of layer4 and fc only a stand-in."""
     generator = torch.Generator().manual_seed(3)
-    state = Encoder(backbone).state_dict() | {"layer4.0.w": torch.zeros(2), "fc": torch.zeros(2)}
+    state = ResNet(backbone).state_dict() | {"layer4.0.w": torch.zeros(2), "fc": torch.zeros(2)}
     return {
         k: torch.rand(v.shape, generator=generator) if v.is_floating_point() else v
         for k, v in state.items()
@@ -33,7 +33,7 @@ def state():
 
 @pytest.fixture
 def encoder():
-    return Encoder("resnet18")
+    return ResNet("resnet18")
 
 
 def snapshot(encoder):
@@ -79,7 +79,7 @@ def test_counters_of_batch_norm_are_not_needed(encoder, state, tmp_path):
 
 
 def test_random_follows_the_seed_alone():
-    first, second, other = (Encoder("resnet18") for _ in range(3))
+    first, second, other = (ResNet("resnet18") for _ in range(3))
     load_weights(first, "random", seed=1)
     torch.manual_seed(99)
     load_weights(second, "random", seed=1)
@@ -148,7 +148,7 @@ def test_bad_download_is_one_line(encoder, monkeypatch, error):
 
 def test_imagenet_has_no_deep_stem():
     with torch.device("meta"):
-        encoder = Encoder("resnet50s")
+        encoder = ResNet("resnet50s")
     message = one_line(load_weights, encoder, "imagenet")
     assert message.startswith("weights: imagenet has no resnet50s")
 

@@ -20,5 +20,5 @@ _TIMM_NAME = re.compile(TIMM_PREFIX + r"[A-Za-z0-9_.]+(@[1-9][0-9]?)?")
 
 
 def is_backbone(name: str) -> bool:
-    """Whether the form of a name is one that `fsslib.encoders.encoder.build_encoder` takes."""
+    """Whether the form of a name is one that `fsslib.encoders.build.build_encoder` takes."""
     return name in BACKBONES or _TIMM_NAME.fullmatch(name) is not None

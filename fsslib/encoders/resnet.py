@@ -1,4 +1,4 @@
-"""The encoder: a ResNet cut after layer3, last ReLU removed, stride 8, batch norm frozen (4.1)."""
+"""A ResNet as encoder, cut after layer3, last ReLU removed, stride 8, batch norm frozen (4.1)."""
 
 import pickle  # nosec B403: only the name of its error
 from typing import cast
@@ -9,24 +9,20 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from fsslib.encoders.backbones import BACKBONES, CHOICES, TIMM_PREFIX
+from fsslib.encoders.backbones import BACKBONES, CHOICES
+from fsslib.encoders.base import WEIGHTS_REMEDY, Encoder
 from fsslib.errors import FsslibError, reason
 
 STRIDE = 8
 """Image pixels for one feature location."""
 
-WEIGHTS_REMEDY = "set 'weights' to a .pth or .safetensors file of this backbone"
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""ImageNet statistics of RGB in 0 to 1, which every weight file here expects."""
-
-
-class Encoder(nn.Module):
+class ResNet(Encoder):
     """ResNet to layer3 with torchvision's key names.
 
     Attributes:
         backbone: one of `fsslib.encoders.backbones.BACKBONES`.
-        channels: of the features, see `feature_shape`.
+        channels: of the features, see `resnet_shape`.
         stride: image pixels for one feature location.
     """
 
@@ -52,36 +48,8 @@ class Encoder(nn.Module):
         self.maxpool = cast(nn.Module, net.maxpool)
         self.layer1, self.layer2 = cast(nn.Sequential, net.layer1), cast(nn.Sequential, net.layer2)
         self.layer3 = cast(nn.Sequential, net.layer3)
-        self.channels = feature_shape(backbone)[0]
+        self.channels = resnet_shape(backbone)[0]
         self._freeze()
-
-    def _freeze(self) -> None:
-        """Begin in `eval` mode with batch norms that are not trained."""
-        self.train(False)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> "Encoder":
-        """Set the mode; batch norm stays in `eval` whatever is asked (section 4.1)."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-        return self
-
-    def trained_parameters(self) -> list[nn.Parameter]:
-        """What training changes: all but the frozen batch norms."""
-        return [parameter for parameter in self.parameters() if parameter.requires_grad]
-
-    def randomise(self, seed: int) -> None:
-        """Random weights as a function of the seed; the global generator is left alone."""
-        generator = torch.Generator().manual_seed(seed)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(
-                    module.weight, mode="fan_out", nonlinearity="relu", generator=generator
-                )
 
     def download(self) -> dict[str, Tensor]:
         """State dict of torchvision's first ImageNet weights, those of the literature of 2021.
@@ -102,10 +70,6 @@ class Encoder(nn.Module):
                 f"weights: imagenet could not be downloaded ({reason(error)}): {WEIGHTS_REMEDY}"
             ) from None
         return state
-
-    def published_name(self, key: str) -> str:
-        """The name in published files of a tensor of this encoder."""
-        return key
 
     def forward(self, images: Tensor) -> Tensor:
         """Encode normalised images: (B, 3, H, W) -> (B, C, ceil(H/8), ceil(W/8))."""
@@ -190,39 +154,6 @@ def _deepen_stem(net: nn.Module) -> None:
     cast(nn.Sequential, first.downsample)[0] = nn.Conv2d(128, 256, 1, bias=False)
 
 
-def build_encoder(backbone: str) -> Encoder:
-    """The encoder of a name in `BACKBONES`, or of `timm:NAME` (`fsslib.encoders.timm_encoder`).
-
-    Raises:
-        FsslibError: no such backbone, or timm is missing.
-    """
-    if backbone.startswith(TIMM_PREFIX):
-        from fsslib.encoders.timm_encoder import TimmEncoder  # which builds on this module
-
-        return TimmEncoder(backbone)
-    return Encoder(backbone)
-
-
-def feature_shape(backbone: str) -> tuple[int, int]:
-    """Channels and stride: 256 for ResNet-18 and -34, 1024 for the deeper ones, at stride 8.
-
-    Raises:
-        FsslibError: as `build_encoder`.
-    """
-    if backbone.startswith(TIMM_PREFIX):
-        from fsslib.encoders.timm_encoder import timm_shape
-
-        return timm_shape(backbone)
+def resnet_shape(backbone: str) -> tuple[int, int]:
+    """Channels and stride: 256 for ResNet-18 and -34, 1024 for the deeper ones, at stride 8."""
     return 256 if backbone in ("resnet18", "resnet34") else 1024, STRIDE
-
-
-def normalise(images: Tensor) -> Tensor:
-    """(..., 3, H, W) uint8 or 0-255 float -> float32 with ImageNet's mean 0 and deviation 1."""
-    mean = torch.tensor(MEAN, device=images.device).view(3, 1, 1) * 255
-    std = torch.tensor(STD, device=images.device).view(3, 1, 1) * 255
-    return (images.float() - mean) / std
-
-
-def parameter_count(encoder: nn.Module) -> int:
-    """Number of parameters, frozen batch norm included (last column of tables 1, 2 and 7)."""
-    return sum(p.numel() for p in encoder.parameters())

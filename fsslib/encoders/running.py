@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fsslib.data.images import UInt8
 from fsslib.data.scaling import scale_photograph
-from fsslib.encoders.encoder import Encoder, normalise
+from fsslib.encoders.base import Encoder, normalise
 from fsslib.errors import FsslibError
 
 Precision = Literal["float32", "bfloat16"]

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from fsslib.encoders.encoder import WEIGHTS_REMEDY, Encoder
+from fsslib.encoders.base import WEIGHTS_REMEDY, Encoder
 from fsslib.encoders.installed import installed_file
 from fsslib.errors import FsslibError, reason
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fsslib.errors import FsslibError
+from fsslib.experiments import paper
 from fsslib.experiments.paper import Published
-from fsslib.experiments.sweeps import paper
 
 PLAIN = {"mine": False, "rectify_fg": False, "rectify_bg": False, "ema": False}
 FULL = {"mine": True, "rectify_fg": True, "rectify_bg": True, "ema": True}

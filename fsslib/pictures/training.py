@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from fsslib.data.batches import EXAMPLES, StepBatches
 from fsslib.data.images import UInt8
 from fsslib.data.transforms import centre_square
-from fsslib.encoders.encoder import normalise
+from fsslib.encoders.base import normalise
 from fsslib.pictures.panels import (
     TILE,
     Rows,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fsslib.encoders.encoder import MEAN, STD, Encoder, normalise
+from fsslib.encoders.base import MEAN, STD, Encoder, normalise
 from fsslib.errors import FsslibError
 from fsslib.files.storage import atomic_path
 from fsslib.prediction.learned import encoder_digest

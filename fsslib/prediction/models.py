@@ -8,7 +8,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from fsslib.encoders.backbones import DEFAULT_BACKBONE, NAMED_WEIGHTS, TIMM_PREFIX, is_backbone
-from fsslib.encoders.encoder import Encoder, build_encoder
+from fsslib.encoders.base import Encoder
+from fsslib.encoders.build import build_encoder
 from fsslib.encoders.weights import load_weights
 from fsslib.errors import FsslibError
 from fsslib.prediction.presence_files import presence_path, shipped_presence
@@ -45,8 +46,8 @@ def open_model(source: str | Path = "installed", backbone: str | None = None) ->
             training or its folder (`data/train/0`); a `.pth` or `.safetensors` state dict of a
             backbone; `timm:NAME` for a model of timm with its published weights, or `imagenet` for
             torchvision's, both downloaded once; or `random`.
-        backbone: of plain weights. By default `fsslib.encoders.backbones.DEFAULT_BACKBONE` for `installed`,
-            what a file's own names tell for a file, else `resnet50`.
+        backbone: of plain weights. By default the project's own for `installed`, what a file's own
+            names tell for a file, else `resnet50`.
 
     Raises:
         FsslibError: nothing there, damaged, weights of another backbone, or no network.

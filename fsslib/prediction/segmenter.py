@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from fsslib.data.images import UInt8, read_image
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.base import Encoder
 from fsslib.encoders.running import Encode, Precision, choose_device, make_encode
 from fsslib.errors import FsslibError
 from fsslib.evaluation.matching import label_chunks

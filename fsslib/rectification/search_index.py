@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fsslib.rectification.rectify import search
+from fsslib.rectification import search
 
 
 class Regions(NamedTuple):

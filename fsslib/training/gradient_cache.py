@@ -6,7 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.base import Encoder
 from fsslib.errors import FsslibError
 
 

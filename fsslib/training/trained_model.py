@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from fsslib.encoders.backbones import is_backbone
-from fsslib.encoders.encoder import Encoder, build_encoder
+from fsslib.encoders.base import Encoder
+from fsslib.encoders.build import build_encoder
 from fsslib.errors import FsslibError
 from fsslib.files.tensor_files import (
     check_tensors,

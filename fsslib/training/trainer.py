@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fsslib.data.batches import Batch
 from fsslib.data.colours import apply_together
-from fsslib.encoders.encoder import Encoder, normalise
+from fsslib.encoders.base import Encoder, normalise
 from fsslib.encoders.running import Precision
 from fsslib.errors import FsslibError
 from fsslib.ranks import ALONE, Ranks

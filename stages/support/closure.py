@@ -1,8 +1,9 @@
 """Import closures: which files a stage depends on, and dvc.yaml kept in step.
 
-DVC follows no imports, so `dvc.yaml` names every file of `fsslib` that a stage imports, directly or
-through others, and those helpers in `stages` that decide a result. `python -m stages.support.closure
---write` rewrites those lists and the lists of params.
+DVC follows no imports, so `dvc.yaml` names what of `fsslib` a stage imports, directly or through
+others, and those helpers in `stages` that decide a result: a folder where a stage uses most of its
+files, else the files. `python -m stages.support.closure --write` rewrites those lists and the lists
+of params.
 """
 
 import ast
@@ -20,9 +21,12 @@ DVC_YAML = Path("dvc.yaml")
 
 FRONT = Path("fsslib/__init__.py")
 """Holds the version and lazy names, nothing that decides a result: no stage depends on it, so that
-a release or a new name in the front reruns nothing. A test keeps it free of other code."""
+a release or a new name in the front reruns nothing. Those of the rooms hold a docstring alone. A
+test keeps them free of other code."""
 
-HELPERS = tuple(f"stages/{name}.py" for name in ("encoders", "fold_training", "scoring", "trained"))
+HELPERS = tuple(
+    f"stages/support/{name}.py" for name in ("encoders", "fold_training", "scoring", "trained")
+)
 """Of stages, between a command and the library; a change there may change what is written."""
 
 
@@ -59,7 +63,31 @@ def closure(stage: str) -> list[str]:
         if path not in seen:
             seen.add(path)
             todo += imports_of(path)
-    return sorted(filter(_followed, (p.as_posix() for p in seen if p != FRONT)))
+    return sorted(filter(_followed, (p.as_posix() for p in seen if p.name != FRONT.name)))
+
+
+def dependencies(stage: str) -> list[str]:
+    """The closure as `dvc.yaml` lists it: folders where most of their files are in it, else files.
+
+    A change of the rest of such a folder reruns the stage without need; the list is short for it.
+    """
+    files = closure(stage)
+    helpers = [file for file in files if not file.startswith("fsslib/")]
+    wanted = {Path(file) for file in files} - {Path(file) for file in helpers}
+    return sorted([*_gathered(Path("fsslib"), wanted), *helpers])
+
+
+def _gathered(folder: Path, wanted: set[Path]) -> list[str]:
+    """Files of a folder, or its folders where most files are wanted."""
+    found = [path.as_posix() for path in wanted if path.parent == folder]
+    for inner in sorted(p for p in folder.iterdir() if p.is_dir()):
+        held = {p for p in inner.rglob("*.py") if p.name != FRONT.name}
+        used = held & wanted
+        if len(used) > 1 and 2 * len(used) > len(held):
+            found.append(inner.as_posix())
+        else:
+            found += _gathered(inner, wanted)
+    return found
 
 
 def _followed(path: str) -> bool:
@@ -70,7 +98,7 @@ def expected(stage: str, current: dict[str, Any]) -> dict[str, Any]:
     """The stage's `deps` and `params` as they should be; data deps stay as written."""
     others = [d for d in current.get("deps", []) if not _followed(str(d))]
     model = STAGES.get(stage)
-    wanted: dict[str, Any] = {"deps": others + closure(stage)}
+    wanted: dict[str, Any] = {"deps": others + dependencies(stage)}
     if model is not None and model.model_fields:
         wanted["params"] = sorted(model.model_fields)
     return wanted

@@ -1,6 +1,7 @@
 """Building encoders for stages; apart from `inputs`, so that stages without torch start quickly."""
 
-from fsslib.encoders.encoder import Encoder, build_encoder
+from fsslib.encoders.base import Encoder
+from fsslib.encoders.build import build_encoder
 from fsslib.encoders.running import Encode, Precision, choose_device, make_encode, one_thread_each
 from fsslib.encoders.weights import load_weights
 from fsslib.ranks import read_ranks

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fsslib.data.images import UInt8
 from fsslib.data.manifest import Manifest
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.base import Encoder
 from fsslib.encoders.running import Encode, Precision
 from fsslib.errors import FsslibError
 from fsslib.evaluation.episode_files import check_episodes, load_episodes

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.resnet import ResNet
 from fsslib.files.storage import create_hdf5, json_digest, read_text
 from fsslib.files.tensor_files import save_tensors
 from tests.bad_input.world import (
@@ -342,7 +342,7 @@ class Code:
 
 
 def state_with(value):
-    return {**Encoder("resnet18").state_dict(), "extra": value}
+    return {**ResNet("resnet18").state_dict(), "extra": value}
 
 
 @pytest.mark.parametrize("command", [
@@ -354,7 +354,7 @@ def state_with(value):
 ])  # fmt: skip
 @pytest.mark.parametrize("way", ["torch", "pickle", "a module"])
 def test_weights_with_code_are_refused_and_never_run(check, project, command, way):
-    content = Encoder("resnet18") if way == "a module" else state_with(Code())
+    content = ResNet("resnet18") if way == "a module" else state_with(Code())
     if way == "pickle":
         (project / "w.pth").write_bytes(pickle.dumps(content))
     else:
@@ -366,7 +366,7 @@ def test_weights_with_code_are_refused_and_never_run(check, project, command, wa
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
 def test_weights_truncated_at_any_tenth_are_refused(check, project, suffix):
-    state = {k: v for k, v in Encoder("resnet18").state_dict().items() if "tracked" not in k}
+    state = {k: v for k, v in ResNet("resnet18").state_dict().items() if "tracked" not in k}
     path = project / f"w.{suffix}"
     (torch.save if suffix == "pth" else save_file)(state, path)
     whole = path.read_bytes()

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from fsslib.data.description import Description, write_description
+from stages.cli import COMMANDS
 from tests.data.fakes import png_bytes, write
 from tests.scenes import scene
 
@@ -106,7 +107,7 @@ def make_world(folder: Path) -> Path:
 def run(command: str):
     """Run `stages.<first word>` in this process and folder."""
     stage, *arguments = shlex.split(command)
-    app = importlib.import_module(f"stages.{stage}").app
+    app = importlib.import_module(COMMANDS[stage]).app
     return CliRunner().invoke(app, arguments)
 
 

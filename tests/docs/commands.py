@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from fsslib.experiments.presets import PRESETS
 from fsslib.experiments.sweeps import NAMES
-from stages.cli import STEPS
+from stages.cli import COMMANDS, STEPS
 from tests.docs.parsers import WrongCommand, parse, parser_of
 from tests.project import ROOT
 
@@ -70,14 +70,14 @@ def check(words: list[str], whole: bool = True) -> None:
 def check_fss(rest: list[str], whole: bool) -> None:
     if rest == ["--version"]:
         return
-    if not rest or rest[0] not in STEPS:
+    if not rest or rest[0] not in COMMANDS:
         raise WrongCommand(f"no command fss {' '.join(rest[:1])}")
     check_step(rest[0], rest[1:], whole)
 
 
 def check_step(name: str, rest: list[str], whole: bool) -> None:
     """Parse as the step does, running nothing."""
-    command = typer.main.get_command(import_module(f"stages.{name}").app)
+    command = typer.main.get_command(import_module(COMMANDS[name]).app)
     if hasattr(command, "commands"):
         if not rest or rest[0] not in command.commands:
             if not whole and not rest:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
 from tests.docs.commands import check, params, split
 from tests.docs.markdown import PAGES, blocks, name_of, prose_code
@@ -26,7 +26,7 @@ def of(*languages):
 def photographs(tmp_path_factory):
     """A folder with a tiny trained model and the photographs that the documentation names."""
     folder = tmp_path_factory.mktemp("photographs")
-    encoder = Encoder("resnet18")
+    encoder = ResNet("resnet18")
     load_weights(encoder, "random", 0)
     model = folder / "data/train/0/model.safetensors"
     model.parent.mkdir(parents=True)

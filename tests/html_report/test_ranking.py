@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
 from fsslib.evaluation.episodes import Episode
 from fsslib.pictures.page.ranking import best_and_worst, different_queries, episode_iou
@@ -48,7 +48,7 @@ def fold(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for command in (["prepare"], ["episodes", "--fold", "0"]):
         assert CliRunner().invoke(app, command).exit_code == 0
-    encoder = Encoder("resnet18")
+    encoder = ResNet("resnet18")
     load_weights(encoder, "random", 0)
     model = tmp_path / "data/train/0/model.safetensors"
     model.parent.mkdir(parents=True)

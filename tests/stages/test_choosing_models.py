@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fsslib import Segmenter
-from fsslib.encoders.encoder import build_encoder
+from fsslib.encoders.build import build_encoder
 from fsslib.encoders.weights import load_weights
 from fsslib.files.tensor_files import VERSION, named_tensors, save_tensors
 from fsslib.training.trained_model import KIND

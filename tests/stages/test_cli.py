@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import fsslib
-from stages.cli import STEPS, app, summary
+from stages.cli import COMMANDS, app, summary
 
 PROBE = """
 import sys
@@ -27,15 +27,15 @@ def run(*args):
 def test_help_lists_every_step_and_imports_none():
     shown = run("--help")
     assert shown.exit_code == 0
-    assert all(f" {name} " in shown.output for name in STEPS)
+    assert all(f" {name} " in shown.output for name in COMMANDS)
     subprocess.run([sys.executable, "-c", PROBE], check=True)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", COMMANDS)
 def test_every_step_has_the_help_of_its_own_module(step):
     shown = run(step, "--help")
     assert shown.exit_code == 0
-    main = getattr(import_module(f"stages.{step}"), "main", None)
+    main = getattr(import_module(COMMANDS[step]), "main", None)
     if main is not None:
         first_words = " ".join(main.__doc__.split()[:5])
         assert first_words in " ".join(shown.output.split())

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
 from fsslib.prediction.segmenter import Segmenter
 from stages.support.demo_session import MOST_QUERIES, find, learn, painted, uploaded
@@ -36,7 +36,7 @@ def scene(seed, left):
 
 @pytest.fixture(scope="module")
 def segmenter():
-    encoder = Encoder("resnet18")
+    encoder = ResNet("resnet18")
     load_weights(encoder, "random", 0)
     return Segmenter(encoder, device="cpu")
 
@@ -110,7 +110,7 @@ def served(tmp_path_factory):
     """Address of the page, served by a process of its own; it has to end by Ctrl-C."""
     pytest.importorskip("gradio", reason="no gradio: pip install 'fsslib[demo]'")
     folder, port = tmp_path_factory.mktemp("served"), free_port()
-    encoder = Encoder("resnet18")
+    encoder = ResNet("resnet18")
     load_weights(encoder, "random", 0)
     save_trained(encoder, folder / "model.safetensors", None)
     log = (folder / "log").open("w")

@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fsslib.data.images import read_image, read_mask
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.running import make_encode
 from fsslib.encoders.weights import load_weights
 from fsslib.evaluation.episodes import Episode
@@ -25,7 +25,7 @@ from tests.scenes import scene
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    encoder = Encoder("resnet18")
+    encoder = ResNet("resnet18")
     load_weights(encoder, "random")
     path = tmp_path_factory.mktemp("weights") / "w.pth"
     torch.save(encoder.state_dict(), path)
@@ -203,7 +203,7 @@ def test_iou_on_real_photographs_equals_that_of_evaluate(tmp_path):
         valid = truth != 255
         both += int((found & (truth == 8) & valid).sum())
         either += int(((found | (truth == 8)) & valid).sum())
-    encoder = Encoder("resnet18")
+    encoder = ResNet("resnet18")
     load_weights(encoder, weights)
     listed = [Episode(0, n, q, (8,), ((support,),)) for n, q in enumerate(queries)]
     counts = evaluate(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fsslib.encoders.encoder import normalise
+from fsslib.encoders.base import normalise
 from fsslib.training.checkpoint import restore_checkpoint, save_checkpoint
 from fsslib.training.contrastive import PROJECTION, ProjectionHead, contrastive_loss
 from tests.training.toy import differing, make_batches, make_trainer, state_of

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity, cross_entropy, interpolate
 
-from fsslib.encoders.encoder import normalise
+from fsslib.encoders.base import normalise
 from tests.helpers import make_dataset, one_line
 from tests.training.toy import differing, make_batches, make_trainer, state_of
 

@@ -6,7 +6,7 @@ import torch
 from fsslib.data.batches import BatchPlan, StepBatches
 from fsslib.data.images import read_image
 from fsslib.data.pool import PoolImage
-from fsslib.encoders.encoder import Encoder
+from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
 from fsslib.ranks import ALONE
 from fsslib.training.trainer import Trainer, TrainSettings
@@ -28,7 +28,7 @@ def make_trainer(
     classes=CLASSES, ranks=ALONE, backbone="resnet18", short=False, device=CPU, **changes
 ):
     """`short` leaves one block a layer."""
-    encoder = Encoder(backbone)
+    encoder = ResNet(backbone)
     load_weights(encoder, "random", seed=0)
     if short:
         for layer in (encoder.layer1, encoder.layer2, encoder.layer3):
