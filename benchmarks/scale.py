@@ -27,7 +27,7 @@ from fsslib.encoders.running import Precision, make_encode, map_ordered, one_thr
 from fsslib.mining import features
 from fsslib.mining import pseudo_masks as annotate
 from fsslib.mining.pseudo_masks import PseudoMasks, encode_png, write_masks
-from fsslib.rectification.rectify import describing as region_index
+from fsslib.rectification import describing as region_index
 
 POOLS = {"pascal": (10_582, 375, 500), "coco": (82_081, 480, 640), "million": (1_000_000, 480, 640)}
 """Images, and a usual height and width in px."""

@@ -7,7 +7,7 @@ from torch import nn
 from torchvision.models.resnet import Bottleneck
 
 from fsslib.encoders.backbones import BACKBONES
-from fsslib.encoders.base import MEAN, STD, Encoder, normalise, parameter_count
+from fsslib.encoders.base import MEAN, STD, normalise, parameter_count
 from fsslib.encoders.resnet import ResNet
 from tests.helpers import one_line
 
@@ -198,6 +198,6 @@ def test_normalise_subtracts_imagenets_mean_and_divides_by_its_deviation():
 
 @pytest.mark.parametrize("name", ["resnet152", "resnet18s", "", "vgg16"])
 def test_unknown_backbone_is_refused_with_the_known_ones(name):
-    message = one_line(Encoder, name)
+    message = one_line(ResNet, name)
     assert repr(name) in message
     assert "resnet18, resnet34, resnet50, resnet101, resnet50s, resnet101s" in message

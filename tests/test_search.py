@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fsslib.rectification.rectify import search
+from fsslib.rectification import search
 from fsslib.rectification.search import nearest, rechunked, unit
 from tests.helpers import one_line
 

@@ -76,9 +76,11 @@ def runs(
 
 
 def code(pipeline: Mapping[str, Any]) -> list[str]:
-    """Files of code that the stages depend on, and dvc.yaml itself."""
-    deps = {d for body in pipeline.values() for d in body.get("deps", [])}
-    return [str(DVC_YAML), *sorted(d for d in deps if d.endswith(".py"))]
+    """Files of code that the stages depend on, those of folders too, and dvc.yaml itself."""
+    deps = {Path(d) for body in pipeline.values() for d in body.get("deps", [])}
+    ours = {d for d in deps if d.parts[0] in ("fsslib", "stages")}
+    files = {f for d in ours for f in ([d] if d.suffix == ".py" else d.rglob("*.py"))}
+    return [str(DVC_YAML), *sorted(f.as_posix() for f in files)]
 
 
 def remembered(pipeline: Mapping[str, Any]) -> set[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fsslib.data import archives
+from fsslib.data.sources import archives
 from fsslib.data.sources.archives import iter_members
 from fsslib.errors import FsslibError
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsslib.data import check as check_module
 from fsslib.data import counting
 from fsslib.data.description import Description, write_description
 from fsslib.data.manifest import ImageRecord, Manifest
 from fsslib.data.palette import voc_palette
+from fsslib.data.sources import check as check_module
 from fsslib.data.sources.check import CheckReport, check_dataset, palette_problem
 from fsslib.data.sources.tables import FoldRow, class_rows, fold_rows, without_class
 from fsslib.errors import FsslibError

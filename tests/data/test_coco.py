@@ -356,7 +356,7 @@ def test_what_is_no_annotation_file_is_refused(tmp_path: Path, content: bytes) -
 def test_interrupted_preparation_goes_on(
     tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fsslib.data import coco
+    from fsslib.data.sources import coco
 
     def stop(what: str, done: int, total: int | None) -> None:
         if what == "photographs":

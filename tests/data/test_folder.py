@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsslib.data import own_masks
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.scan import load_dataset
+from fsslib.data.sources import own_masks
 from fsslib.data.sources.classes_file import read_classes_file
 from fsslib.data.sources.folder import FolderOptions, prepare_folder, split_ids
 from fsslib.data.sources.tables import class_rows

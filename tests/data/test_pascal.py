@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from fsslib.data import building, pascal
 from fsslib.data.images import read_mask
 from fsslib.data.scan import load_dataset
+from fsslib.data.sources import building, pascal
 from fsslib.data.sources.pascal import decode_sbd, prepare_pascal
 from fsslib.errors import FsslibError
 from tests.data.fakes import mask_values, official_sbd, official_voc, pack, sbd_mat
