@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "Segmenter": "fsslib.prediction.segmenter",
-    "Prediction": "fsslib.prediction.segmenter",
+    "Prediction": "fsslib.prediction.found",
     "Encoder": "fsslib.encoders.base",
     "build_encoder": "fsslib.encoders.build",
     "load_weights": "fsslib.encoders.weights",

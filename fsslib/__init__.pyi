@@ -18,7 +18,7 @@ from fsslib.mining.pooling import masked_sums as masked_sums
 from fsslib.mining.prototypes import collect_prototypes as collect_prototypes
 from fsslib.mining.prototypes import fold_prototypes as fold_prototypes
 from fsslib.mining.pseudo_masks import pseudo_mask as pseudo_mask
-from fsslib.prediction.segmenter import Prediction as Prediction
+from fsslib.prediction.found import Prediction as Prediction
 from fsslib.prediction.segmenter import Segmenter as Segmenter
 from fsslib.rectification.background import fuse_background as fuse_background
 from fsslib.rectification.rectify import Rectification as Rectification

@@ -28,7 +28,13 @@ from stages.support import paths
 from stages.support.common import Bar, FoldOption, as_json, make_app, shared_command
 from stages.support.encoders import initial_encode
 from stages.support.inputs import chosen_folds, encoder_key, open_manifest, open_pool, read_params
-from stages.support.params import AnnotateParams, Params, stage_params
+from stages.support.params import (
+    AnnotateParams,
+    Params,
+)
+from stages.support.params_file import (
+    stage_params,
+)
 from stages.support.precision import run_precision
 from stages.support.sharded import Sharded, write_sharded
 

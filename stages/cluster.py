@@ -7,7 +7,12 @@ from fsslib.pictures.clusters import cluster_sheet
 from stages.support import paths
 from stages.support.common import FoldOption, command, make_app, say
 from stages.support.inputs import chosen_folds, open_manifest, read_params
-from stages.support.params import ClusterParams, stage_params
+from stages.support.params import (
+    ClusterParams,
+)
+from stages.support.params_file import (
+    stage_params,
+)
 
 
 @command

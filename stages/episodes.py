@@ -5,7 +5,12 @@ from fsslib.evaluation.episodes import draw_episode_set, never_drawn
 from stages.support import paths
 from stages.support.common import FoldOption, command, make_app, say
 from stages.support.inputs import chosen_folds, open_manifest, read_params
-from stages.support.params import EpisodesParams, stage_params
+from stages.support.params import (
+    EpisodesParams,
+)
+from stages.support.params_file import (
+    stage_params,
+)
 
 
 @command

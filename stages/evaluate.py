@@ -17,7 +17,9 @@ from fsslib.pictures.episodes import episode_panel, sample_episodes
 from stages.support import paths
 from stages.support.common import Bar, FoldOption, command, make_app, project_root, say
 from stages.support.inputs import chosen_folds, read_params
-from stages.support.params import Params
+from stages.support.params import (
+    Params,
+)
 from stages.support.scoring import Scoring, open_scoring
 
 EpisodesOption = Annotated[

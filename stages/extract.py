@@ -15,7 +15,12 @@ from stages.support import paths
 from stages.support.common import Bar, make_app, shared_command
 from stages.support.encoders import initial_encode
 from stages.support.inputs import encoder_key, open_manifest, read_params
-from stages.support.params import ExtractParams, stage_params
+from stages.support.params import (
+    ExtractParams,
+)
+from stages.support.params_file import (
+    stage_params,
+)
 from stages.support.precision import run_precision
 from stages.support.sharded import Sharded, write_sharded
 

@@ -19,7 +19,13 @@ from fsslib.training.trained_model import TrainedModel
 from stages.support import paths
 from stages.support.common import Bar, FoldOption, as_json, make_app, shared_command
 from stages.support.inputs import chosen_folds, open_manifest, open_pool, read_params
-from stages.support.params import IndexParams, Params, stage_params
+from stages.support.params import (
+    IndexParams,
+    Params,
+)
+from stages.support.params_file import (
+    stage_params,
+)
 from stages.support.precision import run_precision
 from stages.support.sharded import Sharded, write_sharded
 from stages.support.trained import trained_encode

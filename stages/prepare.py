@@ -13,7 +13,13 @@ from fsslib.errors import FsslibError
 from stages.support import paths
 from stages.support.common import Bar, command, make_app, project_root, say
 from stages.support.inputs import read_params
-from stages.support.params import PrepareParams, Runtime, stage_params
+from stages.support.params import (
+    PrepareParams,
+    Runtime,
+)
+from stages.support.params_file import (
+    stage_params,
+)
 
 
 @command

@@ -16,7 +16,15 @@ from stages.support.encoders import initial_encode
 from stages.support.fold_training import Outputs, train_fold
 from stages.support.inputs import chosen_folds, open_manifest, read_params
 from stages.support.memory import memory_budget
-from stages.support.params import Params, ReferenceParams, Runtime, TrainParams, stage_params
+from stages.support.params import (
+    Params,
+    ReferenceParams,
+    Runtime,
+    TrainParams,
+)
+from stages.support.params_file import (
+    stage_params,
+)
 from stages.support.precision import run_precision
 from stages.support.scoring import open_episodes, open_readers
 from stages.support.trained import trained_encode

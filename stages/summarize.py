@@ -15,7 +15,12 @@ from fsslib.files.storage import read_json, write_bytes, write_json
 from stages.support import paths
 from stages.support.common import command, make_app
 from stages.support.inputs import read_params
-from stages.support.params import SummarizeParams, stage_params
+from stages.support.params import (
+    SummarizeParams,
+)
+from stages.support.params_file import (
+    stage_params,
+)
 
 
 @command

@@ -4,7 +4,12 @@ from stages.support import paths
 from stages.support.common import FoldOption, make_app, shared_command
 from stages.support.fold_training import Outputs, train_fold
 from stages.support.inputs import chosen_folds, read_params
-from stages.support.params import TrainParams, stage_params
+from stages.support.params import (
+    TrainParams,
+)
+from stages.support.params_file import (
+    stage_params,
+)
 
 
 @shared_command

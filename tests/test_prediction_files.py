@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from fsslib.pictures.predictions import COLOURS, OVERLAY_SIDE, index_png, overlay_jpeg
+from fsslib.prediction.found import Prediction
 from fsslib.prediction.prediction_files import (
     check_outputs,
     find_photographs,
     output_names,
     prediction_record,
 )
-from fsslib.prediction.segmenter import Prediction
 from tests.data.fakes import jpeg_bytes, write
 from tests.helpers import one_line
 

@@ -38,7 +38,10 @@ from fsslib.files.tensor_files import load_tensors, save_tensors
 from fsslib.mining.features import quantise
 from fsslib.mining.pooling import masked_average, masked_sums, upsample
 from fsslib.mining.pseudo_masks import pseudo_mask
-from stages.support.params import load_params, parse_params
+from stages.support.params_file import (
+    load_params,
+    parse_params,
+)
 from tests.project import ROOT
 
 quiet = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,6 +1,7 @@
 """Building a manifest from a VOC-layout folder: every mask read once, every fault named."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from fsslib.data.counting import Measured, load_cache, measure_pairs, save_cache
@@ -131,16 +132,10 @@ def scan_voc(
     layout = find_layout(root)
     if layout.problems:
         raise _first(list(layout.problems), root)
-    known = load_cache(cache)
-    fresh = {}
-    pairs = [(root / (e.image or ""), root / (e.mask or "")) for e in layout.entries]
     problems: list[str] = []
     records: dict[str, list[ImageRecord]] = {"train": [], "val": []}
-    try:
-        measurements = measure_pairs(pairs, known, processes)
-        for entry, measured in zip(layout.entries, measurements, strict=True):
-            if measured.mask is not None and measured.digest not in known:
-                fresh[measured.digest] = measured.mask
+    with closing(_measured(root, layout.entries, processes, cache)) as found:
+        for entry, measured in found:
             problem = record_problem(entry, measured, classes)
             if problem is not None:
                 problems.append(problem)
@@ -148,9 +143,6 @@ def scan_voc(
                 records[entry.split].append(to_record(entry, measured))
             if on_progress is not None:
                 on_progress(1)
-    finally:
-        if cache is not None and fresh:
-            save_cache(cache, known | fresh)
     if problems:
         raise _first(problems, root)
     return Manifest(
@@ -162,6 +154,22 @@ def scan_voc(
         train=tuple(records["train"]),
         val=tuple(records["val"]),
     )
+
+
+def _measured(
+    root: Path, entries: Sequence[Entry], processes: int, cache: Path | None
+) -> Generator[tuple[Entry, Measured], None, None]:
+    """Each entry with what its files hold; what was counted is remembered, however this ends."""
+    known, fresh = load_cache(cache), {}
+    pairs = [(root / (e.image or ""), root / (e.mask or "")) for e in entries]
+    try:
+        for entry, measured in zip(entries, measure_pairs(pairs, known, processes), strict=True):
+            if measured.mask is not None and measured.digest not in known:
+                fresh[measured.digest] = measured.mask
+            yield entry, measured
+    finally:
+        if cache is not None and fresh:
+            save_cache(cache, known | fresh)
 
 
 def _first(problems: list[str], root: Path) -> FsslibError:

@@ -7,7 +7,7 @@ and query again for every episode, to rounding.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -24,6 +24,7 @@ from fsslib.evaluation.episodes import Episode
 from fsslib.evaluation.feature_cache import FeatureCache
 from fsslib.evaluation.matching import CHUNK_BYTES, label_chunks
 from fsslib.evaluation.metrics import Counts
+from fsslib.evaluation.passes import Passes, Reader
 from fsslib.evaluation.supports import (
     Need,
     Support,
@@ -34,9 +35,6 @@ from fsslib.evaluation.supports import (
     way_set,
 )
 from fsslib.rectification.rectify import Rectification
-
-Reader = Callable[[str], UInt8]
-"""Image id -> its photograph (H, W, 3) or its index mask (H, W)."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the phase (`supports` or `queries`), images done and images in all."""
@@ -114,11 +112,7 @@ def evaluate(
     Raises:
         FsslibError: no episodes, a class outside `novel`, or a support without its class.
     """
-    if not episodes:
-        raise FsslibError("episodes: none to score, draw at least one")
-    unknown = {c for e in episodes for c in e.class_ids} - set(novel)
-    if unknown:
-        raise FsslibError(f"episodes: classes {sorted(unknown)} are not novel in this fold")
+    _check(episodes, novel)
     started = time.perf_counter()
     ordered = sorted(episodes, key=_order)
     support_needs = needs(ordered)
@@ -126,49 +120,53 @@ def evaluate(
     working = WORKING_BYTES * max(1, workers)
     spare = None if memory_bytes is None else max(0, memory_bytes - working)
     cache = FeatureCache(query_ids, spare)
-    spent: list[float] = []
-
-    def forward(image_id: str) -> Tensor:
-        since = time.perf_counter()
-        feature = encode(read_image(image_id)).float()
-        spent.append(time.perf_counter() - since)
-        return feature
+    forward = Passes(encode, read_image)
 
     def pool(need: Need) -> tuple[Tensor, Support]:
         feature = forward(need.image_id)
         return feature, _pooled(feature, read_mask, need)
 
-    def supports() -> Iterator[Support]:
-        for done, (feature, support) in enumerate(map_ordered(pool, support_needs, workers), 1):
-            cache.offer(support.need.image_id, feature)
-            on_progress("supports", done, len(support_needs))
-            yield support
-
-    bank = make_bank(supports(), rectification)
-
-    def work() -> Iterator[tuple[str, list[Episode], Tensor | None]]:
-        for query, group in groupby(ordered, key=lambda e: e.query):
-            yield query, list(group), cache.take(query)
+    pooled = map_ordered(pool, support_needs, workers)
+    bank = make_bank(_kept(pooled, cache, len(support_needs), on_progress), rectification)
 
     def score(item: tuple[str, list[Episode], Tensor | None]) -> list["_Tally"]:
         query, group, kept = item
         feature = forward(query) if kept is None else kept.to(bank.foreground.device)
         return _score_query(feature, read_mask(query), group, bank)
 
-    seeds = tuple(sorted({e.seed for e in ordered}))
-    counts = {n: Counts(seeds, tuple(novel)) for n in sorted({e.shots for e in ordered})}
-    for done, tallies in enumerate(map_ordered(score, work(), workers), 1):
+    work = ((q, list(group), cache.take(q)) for q, group in groupby(ordered, lambda e: e.query))
+    counts = _empty_counts(ordered, novel)
+    for done, tallies in enumerate(map_ordered(score, work, workers), 1):
         for tally in tallies:
             tally.add_to(counts[tally.episode.shots])
         on_progress("queries", done, len(query_ids))
-    return Evaluation(
-        counts=counts,
-        episodes=len(ordered),
-        images=len({need.image_id for need in support_needs} | set(query_ids)),
-        encodings=len(spent),
-        seconds=time.perf_counter() - started,
-        encode_seconds=sum(spent),
-    )
+    number = len({need.image_id for need in support_needs} | set(query_ids))
+    seconds = time.perf_counter() - started
+    return Evaluation(counts, len(ordered), number, forward.number, seconds, forward.seconds)
+
+
+def _kept(
+    pooled: Iterable[tuple[Tensor, Support]], cache: FeatureCache, total: int, told: Progress
+) -> Iterator[Support]:
+    """Supports as they come; features of those that are queries, too, go to the cache."""
+    for done, (feature, support) in enumerate(pooled, 1):
+        cache.offer(support.need.image_id, feature)
+        told("supports", done, total)
+        yield support
+
+
+def _check(episodes: Sequence[Episode], novel: Sequence[int]) -> None:
+    if not episodes:
+        raise FsslibError("episodes: none to score, draw at least one")
+    unknown = {c for e in episodes for c in e.class_ids} - set(novel)
+    if unknown:
+        raise FsslibError(f"episodes: classes {sorted(unknown)} are not novel in this fold")
+
+
+def _empty_counts(episodes: Sequence[Episode], novel: Sequence[int]) -> dict[int, Counts]:
+    """Number of shots -> counts of all seeds, nothing counted yet."""
+    seeds = tuple(sorted({e.seed for e in episodes}))
+    return {n: Counts(seeds, tuple(novel)) for n in sorted({e.shots for e in episodes})}
 
 
 def predict_episode(

@@ -10,7 +10,7 @@ from PIL import Image
 
 from fsslib.data.images import UInt8
 from fsslib.encoders.running import Encode
-from fsslib.evaluation.protocol import Reader
+from fsslib.evaluation.passes import Reader
 
 
 def resize(values: UInt8, size: int, how: Image.Resampling) -> UInt8:

@@ -9,7 +9,7 @@ from PIL import Image
 from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8
 from fsslib.evaluation.episodes import Episode, EpisodeSet
-from fsslib.evaluation.protocol import Reader
+from fsslib.evaluation.passes import Reader
 from fsslib.pictures.panels import episode_tiles, grid
 
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fsslib.data.images import UInt8
 from fsslib.pictures.panels import overlay
-from fsslib.prediction.segmenter import Prediction
+from fsslib.prediction.found import Prediction
 
 COLOURS = (
     (213, 94, 0), (0, 114, 178), (240, 228, 66), (0, 158, 115), (204, 121, 167), (86, 180, 233),

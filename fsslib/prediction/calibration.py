@@ -13,7 +13,8 @@ from fsslib.data.manifest import ImageRecord
 from fsslib.encoders.running import map_ordered
 from fsslib.errors import FsslibError
 from fsslib.evaluation.episodes import Episode, class_images
-from fsslib.evaluation.protocol import UNCHANGED, Reader
+from fsslib.evaluation.passes import Reader
+from fsslib.evaluation.protocol import UNCHANGED
 from fsslib.evaluation.supports import Need, Support, SupportBank, make_bank, needs, pool_support
 from fsslib.prediction.presence import presence_scores
 from fsslib.prediction.typical import Moments, Typical

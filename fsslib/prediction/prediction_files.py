@@ -7,7 +7,7 @@ from typing import Any
 
 from fsslib.data.images import PHOTO_SUFFIXES
 from fsslib.errors import FsslibError
-from fsslib.prediction.segmenter import Prediction
+from fsslib.prediction.found import Prediction
 
 
 def prediction_record(photograph: Path, name: str, prediction: Prediction) -> dict[str, Any]:

@@ -2,22 +2,30 @@
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 
-from fsslib.data.images import UInt8, read_image
+from fsslib.data.images import UInt8
 from fsslib.encoders.base import Encoder
 from fsslib.encoders.running import Encode, Precision, choose_device, make_encode
 from fsslib.errors import FsslibError
-from fsslib.evaluation.matching import label_chunks
 from fsslib.evaluation.supports import Support
+from fsslib.prediction.found import Prediction, label
+from fsslib.prediction.inputs import (
+    Mask,
+    Photograph,
+    as_photograph,
+    as_support,
+    check_name,
+    fitted,
+    known_names,
+    listed,
+    open_regions,
+)
 from fsslib.prediction.learned import (
     Prototypes,
     encoder_digest,
@@ -29,11 +37,8 @@ from fsslib.prediction.learned import (
 from fsslib.prediction.models import open_model
 from fsslib.prediction.presence import presence_scores
 from fsslib.prediction.presence_files import Calibration, find_presence, presence_settings
-from fsslib.prediction.support_masks import read_support_mask, support_mask
 from fsslib.prediction.typical import Typical
 from fsslib.rectification.rectify import Rectification
-from fsslib.rectification.search_index import SearchIndex
-from fsslib.rectification.stored_index import open_index
 from fsslib.training.trained_on import TrainedOn
 
 MAX_SIDE = 768
@@ -42,40 +47,6 @@ and 12 megapixels at stride 8 take 20 times the time and memory for no better an
 
 MOST_CLASSES = 254
 """What an index mask can tell apart beside background and 255."""
-
-Photograph = UInt8 | str | Path
-"""(H, W, 3) uint8 sRGB, or the path of a photograph of any kind and EXIF rotation."""
-
-Mask = npt.NDArray[Any] | str | Path
-"""(H, W) integers or booleans, or the path of a lossless mask."""
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What was found in one photograph.
-
-    Attributes:
-        mask: (H, W) uint8 of the photograph's own size: 0 background, i + 1 where `names[i]` is.
-        names: the learned classes.
-        scores: for each class the probability that the photograph holds it, 0 to 1; where a
-            photograph holds it as often as not. See `fsslib.prediction.presence`.
-        present: for each class whether it is there; an absent one has no pixel in `mask`.
-    """
-
-    mask: UInt8
-    names: tuple[str, ...]
-    scores: tuple[float, ...]
-    present: tuple[bool, ...]
-
-    def of(self, name: str) -> npt.NDArray[np.bool_]:
-        """Where one class is, (H, W) bool."""
-        found: npt.NDArray[np.bool_] = self.mask == self.names.index(name) + 1
-        return found
-
-    @property
-    def pixels(self) -> tuple[int, ...]:
-        """Number of pixels of each class."""
-        return tuple(np.bincount(self.mask.ravel(), minlength=len(self.names) + 1)[1:].tolist())
 
 
 class Segmenter:
@@ -183,7 +154,7 @@ class Segmenter:
             FsslibError: nothing there, damaged, or an index of another model.
         """
         model = open_model(path, backbone)
-        regions = None if index is None else _regions(Path(index), model.encoder.channels)
+        regions = None if index is None else open_regions(Path(index), model.encoder.channels)
         rectification = Rectification(
             model.background if background else None, w, regions, top_n, beta
         )
@@ -230,18 +201,18 @@ class Segmenter:
         Raises:
             FsslibError: no name, no image, unequal numbers or sizes, a mask without the class.
         """
-        _check_name(name)
+        check_name(name)
         known = self._learned.get(name, ())
         if not known and len(self._learned) == MOST_CLASSES:
             raise FsslibError(f"{name}: {MOST_CLASSES} classes are learned, the most: forget one")
-        photographs, marked = _listed(images, 3), _listed(masks, 2)
+        photographs, marked = listed(images, 3), listed(masks, 2)
         if not photographs or len(photographs) != len(marked):
             raise FsslibError(
                 f"{name}: {len(photographs)} photographs and {len(marked)} masks, expected as many "
                 "of both, at least one: give a mask for each photograph"
             )
         pairs = [
-            _support(image, mask, mask_value, f"mask {number + 1} of {name}")
+            as_support(image, mask, mask_value, f"mask {number + 1} of {name}")
             for number, (image, mask) in enumerate(zip(photographs, marked, strict=True))
         ]
         with torch.no_grad():
@@ -255,7 +226,7 @@ class Segmenter:
     def forget(self, name: str) -> None:
         """Forget a class; the values of those after it in masks move down by one."""
         if name not in self._learned:
-            raise FsslibError(f"{name!r} is not learned, {_known(self.names)}: name one of them")
+            raise FsslibError(f"{name!r} is not learned, {known_names(self.names)}: name one")
         del self._learned[name]
         self._prototypes = None
 
@@ -275,12 +246,12 @@ class Segmenter:
         if threshold is not None and not 0 <= threshold <= 1:  # NaN is not either
             raise FsslibError(f"threshold: {threshold} is not in 0 to 1")
         prototypes = self.prototypes()
-        values = _photograph(image)
+        values = as_photograph(image)
         feature = self.feature(values)
         scores = self._scores(feature, prototypes)
         least = self.calibration.threshold if threshold is None else threshold
         likely = [i for i, score in enumerate(scores) if score >= least]
-        mask = _label(feature, prototypes, likely, (values.shape[0], values.shape[1]))
+        mask = label(feature, prototypes, likely, (values.shape[0], values.shape[1]))
         pixels = np.bincount(mask.ravel(), minlength=len(scores) + 1)[1:]
         return Prediction(mask, self.names, scores, tuple((pixels > 0).tolist()))
 
@@ -318,82 +289,3 @@ class Segmenter:
         typical = self.calibration.typical or Typical(prototypes.background)
         scores = presence_scores(feature, prototypes.foreground, typical)
         return tuple(self.calibration.presence.probability(s) for s in scores.tolist())
-
-
-def _label(
-    feature: Tensor, prototypes: Prototypes, likely: Sequence[int], size: tuple[int, int]
-) -> UInt8:
-    """Arg max over background and the likely classes, (H, W) uint8 (eq. 5)."""
-    if not likely:
-        return np.zeros(size, np.uint8)
-    chosen = torch.tensor(likely, device=feature.device)
-    (won,) = label_chunks(
-        feature, prototypes.foreground[None, chosen], prototypes.background[None], size
-    )
-    values = (chosen + 1).view(-1, 1, 1)
-    return (won[0] * values).sum(0).to(torch.uint8).cpu().numpy()
-
-
-def fitted(image: UInt8, max_side: int | None) -> UInt8:
-    """A photograph (H, W, 3), scaled down to a long side of `max_side` px where it is longer."""
-    height, width = image.shape[:2]
-    if max_side is None or max(height, width) <= max_side:
-        return image
-    scale = max_side / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
-
-
-def _regions(folder: Path, channels: int) -> SearchIndex:
-    """A region index in memory; of as many channels as the encoder."""
-    stored = open_index(folder)
-    if stored.channels != channels:
-        raise FsslibError(
-            f"index {folder} has {stored.channels} channels, the encoder {channels}: give the "
-            "index of this model"
-        )
-    return stored.in_memory()
-
-
-def _photograph(image: Photograph) -> UInt8:
-    if isinstance(image, (str, Path)):
-        return read_image(Path(image))
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise FsslibError(
-            f"photograph of shape {image.shape} and {image.dtype}, expected (H, W, 3) uint8: "
-            "convert it to sRGB of 0 to 255"
-        )
-    return np.ascontiguousarray(image)  # torch takes no flipped view
-
-
-def _support(
-    image: Photograph, mask: Mask, mask_value: int | None, name: str
-) -> tuple[UInt8, UInt8]:
-    """A photograph and its mask, read and checked."""
-    values = _photograph(image)
-    if isinstance(mask, (str, Path)) and isinstance(image, (str, Path)):
-        return values, read_support_mask(Path(mask), Path(image), mask_value)
-    if isinstance(mask, (str, Path)):
-        raise FsslibError(f"{name} is the file {mask}, its photograph an array: give both alike")
-    marked = support_mask(mask, mask_value, name)
-    if marked.shape != values.shape[:2]:
-        raise FsslibError(
-            f"{name} is {marked.shape[1]}x{marked.shape[0]} px, its photograph "
-            f"{values.shape[1]}x{values.shape[0]} px: give a mask of its size"
-        )
-    return values, marked
-
-
-def _listed(given: Any, dimensions: int) -> list[Any]:  # noqa: ANN401 - photographs or masks
-    """A list of one or more; one array of `dimensions` is one."""
-    one = isinstance(given, (str, Path)) or getattr(given, "ndim", 0) == dimensions
-    return [given] if one else list(given)
-
-
-def _check_name(name: str) -> None:
-    if not name.strip() or not name.isprintable() or name == "background":
-        raise FsslibError(f"class name {name!r}: give a printable name other than background")
-
-
-def _known(names: Sequence[str]) -> str:
-    return f"learned are {', '.join(names)}" if names else "nothing is"

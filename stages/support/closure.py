@@ -15,7 +15,9 @@ from typing import Annotated, Any
 import typer
 from ruamel.yaml import YAML
 
-from stages.support.params import STAGES
+from stages.support.params import (
+    STAGES,
+)
 
 DVC_YAML = Path("dvc.yaml")
 

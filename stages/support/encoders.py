@@ -6,7 +6,10 @@ from fsslib.encoders.running import Encode, Precision, choose_device, make_encod
 from fsslib.encoders.weights import load_weights
 from fsslib.ranks import read_ranks
 from stages.support.inputs import weights_source
-from stages.support.params import EncoderParams, Runtime
+from stages.support.params import (
+    EncoderParams,
+    Runtime,
+)
 
 
 def initial_encoder(params: EncoderParams) -> Encoder:

@@ -28,7 +28,11 @@ from stages.support import paths
 from stages.support.common import Bar, as_json
 from stages.support.encoders import initial_encoder
 from stages.support.inputs import encoder_key, open_manifest, open_pool
-from stages.support.params import Runtime, Training, TrainParams
+from stages.support.params import (
+    Runtime,
+    Training,
+    TrainParams,
+)
 from stages.support.precision import run_precision
 from stages.support.stopping import GracefulStop, ignore_signals
 from stages.support.watch import Watch

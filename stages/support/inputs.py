@@ -5,7 +5,14 @@ from fsslib.data.pool import PoolImage, PoolSource, build_pool
 from fsslib.encoders.backbones import NAMED_WEIGHTS
 from stages.support import paths
 from stages.support.common import project_root
-from stages.support.params import EncoderParams, Params, PoolParams, load_params
+from stages.support.params import (
+    EncoderParams,
+    Params,
+    PoolParams,
+)
+from stages.support.params_file import (
+    load_params,
+)
 
 
 def read_params() -> Params:

@@ -4,7 +4,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.support.params import Runtime
+from stages.support.params import (
+    Runtime,
+)
 
 GROUPS = Path("/sys/fs/cgroup")
 """Where Linux keeps the limits of containers and batch systems."""

@@ -4,70 +4,29 @@ A stage's model holds exactly the keys that `dvc.yaml` lists for it (a test comp
 `Params` inherits from all, so that every key has one definition and an unknown one is refused.
 """
 
-import reprlib
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from fsslib.encoders.backbones import CHOICES, is_backbone
-from fsslib.errors import FsslibError
-
-PARAMS_FILE = Path("params.yaml")
-
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-LongSide = Annotated[int, Field(ge=32, le=4096)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-PrecisionName = Literal["auto", "float32", "bfloat16"]
-Miner = Literal["clusters", "simclr"]
-
-
-def _backbone(name: str) -> str:
-    if not is_backbone(name):
-        raise ValueError(f"choose one of {CHOICES}")
-    return name
-
-
-Backbone = Annotated[str, AfterValidator(_backbone)]
-
-
-def _weights(name: str) -> str:
-    if name == "procedural":
-        raise ValueError("these weights are gone: set weights to installed")
-    return name
-
-
-Weights = Annotated[str, Field(min_length=1), AfterValidator(_weights)]
-
-MOST_SEEDS = 1000
-
-
-def _first_seeds(value: object) -> object:
-    """`seeds: 5` means the first five."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        return value
-    if not 1 <= value <= MOST_SEEDS:
-        raise ValueError(f"a number of seeds is 1 to {MOST_SEEDS}: give one, or list the seeds")
-    return list(range(value))
-
-
-def _sources(value: object) -> object:
-    """A plain name in `unlabeled` means the whole source."""
-    if not isinstance(value, list):
-        return value
-    return [{"source": v} if isinstance(v, str) else v for v in value]
+from stages.support.param_types import (
+    Backbone,
+    Count,
+    LongSide,
+    Miner,
+    Positive,
+    PrecisionName,
+    Seed,
+    Share,
+    Weights,
+    first_seeds,
+    sources_listed,
+)
 
 
 class Section(BaseModel):
@@ -143,8 +102,8 @@ class Runtime(Section):
 
 Folds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 Shots = Annotated[list[Count], Field(min_length=1)]
-Seeds = Annotated[list[Seed], Field(min_length=1), BeforeValidator(_first_seeds)]
-Unlabeled = Annotated[list[Source], Field(min_length=1), BeforeValidator(_sources)]
+Seeds = Annotated[list[Seed], Field(min_length=1), BeforeValidator(first_seeds)]
+Unlabeled = Annotated[list[Source], Field(min_length=1), BeforeValidator(sources_listed)]
 
 
 class PrepareParams(Section):
@@ -333,101 +292,3 @@ class Params(
             if len(set(values)) != len(values):
                 raise ValueError(f"{name}: {values} names a value twice: list each once")
         return self
-
-
-Model = TypeVar("Model", bound=Section)
-
-
-def load_params(path: Path = PARAMS_FILE) -> Params:
-    """Read and validate the whole file.
-
-    Raises:
-        FsslibError: missing file, bad YAML, unknown key, wrong type or impossible value; one line
-            that names the key.
-    """
-    return parse_params(_read_text(path), path)
-
-
-def parse_params(text: str, path: Path) -> Params:
-    """Validate the content of a file; `path` is for errors, which are those of `load_params`."""
-    return _validate(Params, _parse_yaml(text, path), path)
-
-
-def stage_params(model: type[Model], params: Params) -> Model:
-    """The part of the parameters that one stage may read."""
-    raw = params.model_dump()
-    return model.model_validate({name: raw[name] for name in model.model_fields})
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise FsslibError(f"{path} does not exist: run from the project's folder") from None
-    except (OSError, ValueError) as error:
-        raise FsslibError(f"{path} is not readable YAML: {_problem(error)}") from None
-
-
-def _parse_yaml(text: str, path: Path) -> dict[str, Any]:
-    try:
-        raw = YAML(typ="safe", pure=True).load(text)
-    except (ValueError, RecursionError, YAMLError) as error:
-        raise FsslibError(f"{path} is not readable YAML: {_problem(error)}") from None
-    if not isinstance(raw, dict):
-        raise FsslibError(f"{path} holds no keys: restore it with 'git checkout {path}'")
-    return raw
-
-
-def _problem(error: Exception) -> str:
-    """What is wrong and on which line; ruamel's own text goes on for six."""
-    if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark:
-        return f"line {error.problem_mark.line + 1}: {' '.join(error.problem.split())}"
-    return " ".join(str(error).split())
-
-
-def _validate(model: type[Model], raw: dict[str, Any], path: Path) -> Model:
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        raise FsslibError(f"{path}: {_explain(error, model)}") from None
-
-
-def _explain(error: ValidationError, model: type[Section]) -> str:
-    """All problems in one line, each with its key, value and constraint."""
-    parts = []
-    for problem in error.errors():
-        key = ".".join(str(p) for p in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            parts.append(f"unknown key {key}: {_suggest(key, model)}")
-        elif problem["type"] == "missing":
-            parts.append(f"{key} is missing: add it")
-        else:
-            message = problem["msg"].removeprefix("Value error, ")
-            parts.append(f"{_shown(key, problem['input'])}{message[:1].lower()}{message[1:]}")
-    return "; ".join(parts)
-
-
-def _shown(key: str, value: object) -> str:
-    """`key: value: ` for a message; a validator of a whole section names its keys itself."""
-    if isinstance(value, dict):
-        return f"{key}: " if key else ""
-    # A few items of a few levels: YAML's aliases write lists that no memory holds in one line.
-    short = reprlib.Repr()
-    short.maxlevel, short.maxlist, short.maxdict, short.maxstring = 2, 4, 4, 80
-    text = short.repr(value)
-    return f"{key}: {text if len(text) <= 80 else text[:77] + '...'}: "
-
-
-def _suggest(key: str, model: type[Section]) -> str:
-    """The known key of the same section that is most like an unknown one."""
-    import difflib
-
-    *sections, name = key.split(".")
-    known: type[BaseModel] = model
-    for section in sections:
-        inner = known.model_fields[section].annotation if section in known.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return "remove it"
-        known = inner
-    close = difflib.get_close_matches(name, list(known.model_fields), n=1)
-    return f"did you mean {'.'.join([*sections, close[0]])}?" if close else "remove it"

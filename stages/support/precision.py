@@ -3,7 +3,8 @@
 from fsslib.encoders.running import Precision, choose_device, choose_precision
 from fsslib.ranks import read_ranks
 from stages.support.common import say
-from stages.support.params import PrecisionName, Runtime
+from stages.support.param_types import PrecisionName
+from stages.support.params import Runtime
 
 
 def run_precision(name: PrecisionName, runtime: Runtime, key: str = "precision") -> Precision:

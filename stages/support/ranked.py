@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from fsslib.pictures.episodes import episode_panel
 from fsslib.pictures.page.ranking import best_and_worst, different_queries, episode_iou
 from stages.support.common import Bar
-from stages.support.params import Params
+from stages.support.params import (
+    Params,
+)
 from stages.support.scoring import open_scoring
 
 

@@ -9,7 +9,13 @@ from typing import Any
 
 from fsslib.errors import FsslibError
 from stages.support.external import run, succeeds
-from stages.support.params import PARAMS_FILE, Params, parse_params
+from stages.support.params import (
+    Params,
+)
+from stages.support.params_file import (
+    PARAMS_FILE,
+    parse_params,
+)
 
 REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(\S+)")
 

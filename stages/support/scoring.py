@@ -12,7 +12,8 @@ from fsslib.encoders.running import Encode, Precision
 from fsslib.errors import FsslibError
 from fsslib.evaluation.episode_files import check_episodes, load_episodes
 from fsslib.evaluation.episodes import Episode, EpisodeSet
-from fsslib.evaluation.protocol import Reader, manifest_readers, predict_episode
+from fsslib.evaluation.passes import Reader
+from fsslib.evaluation.protocol import manifest_readers, predict_episode
 from fsslib.evaluation.resizing import readers_at
 from fsslib.rectification.rectify import Rectification
 from fsslib.rectification.search_index import SearchIndex
@@ -20,7 +21,13 @@ from fsslib.rectification.stored_index import load_index
 from stages.support import paths
 from stages.support.inputs import open_manifest
 from stages.support.memory import memory_budget
-from stages.support.params import EvaluateParams, Params, stage_params
+from stages.support.params import (
+    EvaluateParams,
+    Params,
+)
+from stages.support.params_file import (
+    stage_params,
+)
 from stages.support.precision import run_precision
 from stages.support.trained import trained_encode
 

@@ -7,7 +7,9 @@ import torch
 from fsslib.encoders.running import Encode, Precision, choose_device, make_encode, one_thread_each
 from fsslib.ranks import read_ranks
 from fsslib.training.trained_model import TrainedModel, load_model
-from stages.support.params import Runtime
+from stages.support.params import (
+    Runtime,
+)
 
 
 def trained_encode(

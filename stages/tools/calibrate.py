@@ -18,7 +18,14 @@ from fsslib.prediction.calibration import (
     score_trials,
 )
 from fsslib.prediction.models import MODEL
-from fsslib.prediction.presence import FALSE_ABSENT, choose_threshold, fit_presence, measure_rates
+from fsslib.prediction.presence import (
+    FALSE_ABSENT,
+    Presence,
+    Rates,
+    choose_threshold,
+    fit_presence,
+    measure_rates,
+)
 from fsslib.prediction.presence_files import (
     Calibration,
     presence_path,
@@ -40,37 +47,42 @@ from stages.support.model_options import (
     warn_of_rendered,
 )
 
+Fold = Annotated[int, typer.Option(min=0, help="Fold whose base classes are used.")]
+Calibrated = Annotated[
+    str | None,
+    typer.Option(
+        help="What is calibrated instead of data/train/FOLD: a trained model or its folder, "
+        "weights, or, with --out, 'installed', 'imagenet' or timm:NAME."
+    ),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Calibration to write, NAME.presence.json, instead of one beside the model; "
+        "'fss predict --calibration' reads it."
+    ),
+]
+Trials = Annotated[int, typer.Option(min=10, help="Photographs with and without, a class.")]
+Shots = Annotated[int, typer.Option(min=1, help="Supports a trial.")]
+MinPixels = Annotated[int, typer.Option(min=1, help="Least size of the class, where there is one.")]
+FalseAbsent = Annotated[
+    float,
+    typer.Option(min=0, max=0.99, help="Share of photographs with the class to call absent."),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of the draw.")]
+
 
 @command
 def main(
-    fold: Annotated[int, typer.Option(min=0, help="Fold whose base classes are used.")] = 0,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="What is calibrated instead of data/train/FOLD: a trained model or its folder, "
-            "weights, or, with --out, 'installed', 'imagenet' or timm:NAME."
-        ),
-    ] = None,
+    fold: Fold = 0,
+    model: Calibrated = None,
     backbone: BackboneOption = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Calibration to write, NAME.presence.json, instead of one beside the model; "
-            "'fss predict --calibration' reads it."
-        ),
-    ] = None,
-    trials: Annotated[
-        int, typer.Option(min=10, help="Photographs with and without, a class.")
-    ] = 30,
-    shots: Annotated[int, typer.Option(min=1, help="Supports a trial.")] = 1,
-    min_pixels: Annotated[
-        int, typer.Option(min=1, help="Least size of the class, where there is one.")
-    ] = MIN_PIXELS,
-    false_absent: Annotated[
-        float,
-        typer.Option(min=0, max=0.99, help="Share of photographs with the class to call absent."),
-    ] = FALSE_ABSENT,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    out: OutOption = None,
+    trials: Trials = 30,
+    shots: Shots = 1,
+    min_pixels: MinPixels = MIN_PIXELS,
+    false_absent: FalseAbsent = FALSE_ABSENT,
+    seed: Seed = 0,
     index: IndexFolder = None,
     background: Background = True,
     device: Device = "auto",
@@ -97,10 +109,7 @@ def main(
     base = manifest.base(fold)
     drawn = draw_trials(manifest.train, base, trials, seed, shots, min_pixels)
     scores, typical = _score(segmenter, manifest, drawn, workers)
-    present = [trial.present for trial in drawn]
-    presence = fit_presence(scores, present)
-    threshold = choose_threshold(presence, scores, present, false_absent)
-    rates = measure_rates(presence, scores, present, threshold)
+    presence, rates = _fit(scores, drawn, false_absent)
     about = {
         "dataset": manifest.dataset,
         "fold": fold,
@@ -112,13 +121,23 @@ def main(
         "max_side": MAX_SIDE,
     }
     settings = presence_settings(segmenter.rectification)
-    calibration = Calibration(presence, threshold, typical, str(target))
+    calibration = Calibration(presence, rates.threshold, typical, str(target))
     write_presence(target, calibration, rates, segmenter.digest, settings, about)
     say(
         f"{target}: of {rates.positives} photographs with a base class "
         f"{100 * rates.false_absent:.1f} % are called absent, of {rates.negatives} without it "
         f"{100 * rates.false_present:.1f} % present (AUC {rates.auc:.3f})"
     )
+
+
+def _fit(
+    scores: Sequence[float], drawn: Sequence[Trial], false_absent: float
+) -> tuple[Presence, Rates]:
+    """The curve, and the errors of the threshold that goes with it."""
+    present = [trial.present for trial in drawn]
+    presence = fit_presence(scores, present)
+    threshold = choose_threshold(presence, scores, present, false_absent)
+    return presence, measure_rates(presence, scores, present, threshold)
 
 
 def _beside(model: Path) -> Path:

@@ -39,55 +39,64 @@ from stages.support.options import SupportOption, WithSupports, a_number, parse_
 SUMMARY = "predictions.json"
 
 
+QueryOption = Annotated[
+    list[Path], typer.Option(help="Photographs, or folders of them; several values, any size.")
+]
+OutOption = Annotated[Path, typer.Option(help="Folder for masks, overlays and predictions.json.")]
+Supports = Annotated[
+    list[SupportOption] | None,
+    typer.Option(
+        parser=parse_support,
+        metavar="[NAME] PHOTO MASK",
+        help="A photograph of the class and its mask, two or three values; repeat it for more "
+        "photographs or classes. Without NAME the class is called 'object'.",
+    ),
+]
+MaskValue = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=255,
+        help="The class in index masks: 255 is then ignored, the rest background. Without it "
+        "every pixel of a mask that is not 0 is the class.",
+    ),
+]
+ClassesOption = Annotated[
+    Path | None, typer.Option(help="Classes that --save-classes wrote, besides --support.")
+]
+SaveClasses = Annotated[
+    Path | None, typer.Option(help="Write what was learned to this .safetensors file.")
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        callback=a_number,
+        help="Least probability of a class that is called present; 0 never says absent. "
+        "Without it the calibration's; 0 where the model is not calibrated.",
+    ),
+]
+MaxSide = Annotated[
+    int, typer.Option(min=32, help="Larger photographs are encoded at this long side, px.")
+]
+
+
 @command
 def main(
-    query: Annotated[
-        list[Path],
-        typer.Option(help="Photographs, or folders of them; several values, any size."),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for masks, overlays and predictions.json.")],
-    support: Annotated[
-        list[SupportOption] | None,
-        typer.Option(
-            parser=parse_support,
-            metavar="[NAME] PHOTO MASK",
-            help="A photograph of the class and its mask, two or three values; repeat it for more "
-            "photographs or classes. Without NAME the class is called 'object'.",
-        ),
-    ] = None,
-    mask_value: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=255,
-            help="The class in index masks: 255 is then ignored, the rest background. Without it "
-            "every pixel of a mask that is not 0 is the class.",
-        ),
-    ] = None,
-    classes: Annotated[
-        Path | None, typer.Option(help="Classes that --save-classes wrote, besides --support.")
-    ] = None,
-    save_classes: Annotated[
-        Path | None, typer.Option(help="Write what was learned to this .safetensors file.")
-    ] = None,
+    query: QueryOption,
+    out: OutOption,
+    support: Supports = None,
+    mask_value: MaskValue = None,
+    classes: ClassesOption = None,
+    save_classes: SaveClasses = None,
     model: ModelOption = INSTALLED,
     backbone: BackboneOption = None,
     calibration: CalibrationOption = None,
     index: IndexFolder = None,
     background: Background = True,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            callback=a_number,
-            help="Least probability of a class that is called present; 0 never says absent. "
-            "Without it the calibration's; 0 where the model is not calibrated.",
-        ),
-    ] = None,
-    max_side: Annotated[
-        int, typer.Option(min=32, help="Larger photographs are encoded at this long side, px.")
-    ] = MAX_SIDE,
+    threshold: Threshold = None,
+    max_side: MaxSide = MAX_SIDE,
     device: Device = "auto",
     workers: Workers = CPUS,
 ) -> None:
@@ -102,12 +111,7 @@ def main(
     areas. A photograph that cannot be read is named, the others go on, and the exit code is 1.
     """
     supports = support or []
-    if not supports and classes is None:
-        raise FsslibError("nothing to look for: give --support PHOTO MASK, or --classes FILE")
-    photographs = find_photographs(query)
-    names = output_names(photographs)
-    _check_folder(out, query)
-    check_outputs(out, names.values(), [*photographs, *(p for s in supports for p in _files(s))])
+    names = _names(supports, classes, query, out)
     one_thread_each()
     segmenter = Segmenter.load(
         model,
@@ -127,21 +131,42 @@ def main(
     (out / SUMMARY).unlink(missing_ok=True)  # it is written last: where it is, all is there
     segmenter.prototypes()  # once, before the threads
     found = _predict_all(segmenter, names, out, threshold, workers)
-    write_json(
-        out / SUMMARY,
-        {
-            "model": model,
-            "backbone": segmenter.backbone,
-            "encoder": segmenter.digest[:16],
-            "classes": {str(i): name for i, name in enumerate(segmenter.names, start=1)},
-            "supports": [_row(s) for s in supports],
-            "threshold": segmenter.calibration.threshold if threshold is None else threshold,
-            "presence": segmenter.calibration.source,
-            "photographs": [r for r in found if "error" not in r],
-            "failed": [r for r in found if "error" in r],
-        },
-    )
+    write_json(out / SUMMARY, _summary(model, segmenter, supports, threshold, found))
     _report(segmenter, found, out)
+
+
+def _names(
+    supports: Sequence[SupportOption], classes: Path | None, query: Sequence[Path], out: Path
+) -> Mapping[Path, str]:
+    """Photographs and the names of their outputs; nothing is written over an input."""
+    if not supports and classes is None:
+        raise FsslibError("nothing to look for: give --support PHOTO MASK, or --classes FILE")
+    photographs = find_photographs(query)
+    names = output_names(photographs)
+    _check_folder(out, query)
+    check_outputs(out, names.values(), [*photographs, *(p for s in supports for p in _files(s))])
+    return names
+
+
+def _summary(
+    model: str,
+    segmenter: Segmenter,
+    supports: Sequence[SupportOption],
+    threshold: float | None,
+    found: Sequence[dict[str, Any]],
+) -> dict[str, Any]:
+    """The content of predictions.json."""
+    return {
+        "model": model,
+        "backbone": segmenter.backbone,
+        "encoder": segmenter.digest[:16],
+        "classes": {str(i): name for i, name in enumerate(segmenter.names, start=1)},
+        "supports": [_row(s) for s in supports],
+        "threshold": segmenter.calibration.threshold if threshold is None else threshold,
+        "presence": segmenter.calibration.source,
+        "photographs": [r for r in found if "error" not in r],
+        "failed": [r for r in found if "error" in r],
+    }
 
 
 def _row(support: SupportOption) -> dict[str, str]:

@@ -12,7 +12,11 @@ from ruamel.yaml.comments import CommentedMap
 from fsslib.experiments.presets import preset_values
 from fsslib.files.storage import write_bytes
 from stages.support.common import command, make_app, say
-from stages.support.params import PARAMS_FILE, load_params, parse_params
+from stages.support.params_file import (
+    PARAMS_FILE,
+    load_params,
+    parse_params,
+)
 
 
 @command

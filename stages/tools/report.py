@@ -12,7 +12,9 @@ from fsslib.pictures.page import FoldRun, read_fold, report_html
 from stages.support import paths
 from stages.support.common import command, make_app, say
 from stages.support.inputs import read_params
-from stages.support.params import Params
+from stages.support.params import (
+    Params,
+)
 
 
 @command

@@ -20,7 +20,13 @@ from stages.support.dvc_queue import (
     wait_for,
 )
 from stages.support.external import run
-from stages.support.params import PARAMS_FILE, Params, load_params
+from stages.support.params import (
+    Params,
+)
+from stages.support.params_file import (
+    PARAMS_FILE,
+    load_params,
+)
 from stages.support.recorded import recorded_experiments, same_code, with_changes, with_params
 from stages.support.reruns import Run, code, counts, read_pipeline, remembered, runs, waves
 

@@ -19,7 +19,12 @@ from fsslib.experiments.sweeps import NAMES, Experiment, Sweep, find_sweep
 from fsslib.files.storage import read_json, write_bytes
 from stages.support import paths
 from stages.support.common import command, make_app, say
-from stages.support.params import Params, load_params
+from stages.support.params import (
+    Params,
+)
+from stages.support.params_file import (
+    load_params,
+)
 from stages.support.recorded import (
     Recorded,
     recorded_experiments,

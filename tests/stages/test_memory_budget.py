@@ -6,7 +6,9 @@ import pytest
 
 from stages.support import memory
 from stages.support.memory import _left_in_groups, memory_budget
-from stages.support.params import Runtime
+from stages.support.params import (
+    Runtime,
+)
 
 GB = 2**30
 

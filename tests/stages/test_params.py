@@ -6,7 +6,14 @@ import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from stages.support.params import STAGES, Params, load_params, stage_params
+from stages.support.params import (
+    STAGES,
+    Params,
+)
+from stages.support.params_file import (
+    load_params,
+    stage_params,
+)
 from tests.helpers import one_line
 
 COMMITTED = Path(__file__).parents[2] / "params.yaml"

@@ -3,7 +3,9 @@
 import pytest
 
 from fsslib.encoders import running as encoding
-from stages.support.params import Runtime
+from stages.support.params import (
+    Runtime,
+)
 from stages.support.precision import run_precision
 
 CPU = Runtime(device="cpu", workers=0, memory_gb=None)

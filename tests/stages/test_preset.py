@@ -4,7 +4,12 @@ import pytest
 from typer.testing import CliRunner
 
 from fsslib.experiments.presets import PRESETS, PROCEDURAL, preset_values
-from stages.support.params import Params, load_params
+from stages.support.params import (
+    Params,
+)
+from stages.support.params_file import (
+    load_params,
+)
 from stages.tools import preset
 from tests.helpers import one_line
 from tests.project import ROOT

@@ -6,7 +6,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from fsslib.experiments.sweeps import find_sweep
-from stages.support.params import load_params
+from stages.support.params_file import (
+    load_params,
+)
 from stages.support.recorded import with_changes
 from stages.support.reruns import Run, code, counts, read_pipeline, remembered, runs, waves
 from tests.project import ROOT

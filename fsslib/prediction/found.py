@@ -1,0 +1,55 @@
+"""What was found in a photograph, and the labels of its pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fsslib.data.images import UInt8
+from fsslib.evaluation.matching import label_chunks
+from fsslib.prediction.learned import Prototypes
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What was found in one photograph.
+
+    Attributes:
+        mask: (H, W) uint8 of the photograph's own size: 0 background, i + 1 where `names[i]` is.
+        names: the learned classes.
+        scores: for each class the probability that the photograph holds it, 0 to 1; where a
+            photograph holds it as often as not. See `fsslib.prediction.presence`.
+        present: for each class whether it is there; an absent one has no pixel in `mask`.
+    """
+
+    mask: UInt8
+    names: tuple[str, ...]
+    scores: tuple[float, ...]
+    present: tuple[bool, ...]
+
+    def of(self, name: str) -> npt.NDArray[np.bool_]:
+        """Where one class is, (H, W) bool."""
+        found: npt.NDArray[np.bool_] = self.mask == self.names.index(name) + 1
+        return found
+
+    @property
+    def pixels(self) -> tuple[int, ...]:
+        """Number of pixels of each class."""
+        return tuple(np.bincount(self.mask.ravel(), minlength=len(self.names) + 1)[1:].tolist())
+
+
+def label(
+    feature: Tensor, prototypes: Prototypes, likely: Sequence[int], size: tuple[int, int]
+) -> UInt8:
+    """Arg max over background and the likely classes, (H, W) uint8 (eq. 5)."""
+    if not likely:
+        return np.zeros(size, np.uint8)
+    chosen = torch.tensor(likely, device=feature.device)
+    (won,) = label_chunks(
+        feature, prototypes.foreground[None, chosen], prototypes.background[None], size
+    )
+    values = (chosen + 1).view(-1, 1, 1)
+    return (won[0] * values).sum(0).to(torch.uint8).cpu().numpy()

@@ -1,0 +1,51 @@
+"""Types of values in `params.yaml`: their limits and the short forms that stand for them."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from fsslib.encoders.backbones import CHOICES, is_backbone
+
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+LongSide = Annotated[int, Field(ge=32, le=4096)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+PrecisionName = Literal["auto", "float32", "bfloat16"]
+Miner = Literal["clusters", "simclr"]
+
+
+def _backbone(name: str) -> str:
+    if not is_backbone(name):
+        raise ValueError(f"choose one of {CHOICES}")
+    return name
+
+
+Backbone = Annotated[str, AfterValidator(_backbone)]
+
+
+def _weights(name: str) -> str:
+    if name == "procedural":
+        raise ValueError("these weights are gone: set weights to installed")
+    return name
+
+
+Weights = Annotated[str, Field(min_length=1), AfterValidator(_weights)]
+
+MOST_SEEDS = 1000
+
+
+def first_seeds(value: object) -> object:
+    """`seeds: 5` means the first five."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    if not 1 <= value <= MOST_SEEDS:
+        raise ValueError(f"a number of seeds is 1 to {MOST_SEEDS}: give one, or list the seeds")
+    return list(range(value))
+
+
+def sources_listed(value: object) -> object:
+    """A plain name in `unlabeled` means the whole source."""
+    if not isinstance(value, list):
+        return value
+    return [{"source": v} if isinstance(v, str) else v for v in value]

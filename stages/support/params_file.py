@@ -1,0 +1,111 @@
+"""Reading `params.yaml`: YAML 1.2 into the models of `params`, every problem in one line."""
+
+import reprlib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from fsslib.errors import FsslibError
+from stages.support.params import Params, Section
+
+PARAMS_FILE = Path("params.yaml")
+
+Model = TypeVar("Model", bound=Section)
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and validate the whole file.
+
+    Raises:
+        FsslibError: missing file, bad YAML, unknown key, wrong type or impossible value; one line
+            that names the key.
+    """
+    return parse_params(_read_text(path), path)
+
+
+def parse_params(text: str, path: Path) -> Params:
+    """Validate the content of a file; `path` is for errors, which are those of `load_params`."""
+    return _validate(Params, _parse_yaml(text, path), path)
+
+
+def stage_params(model: type[Model], params: Params) -> Model:
+    """The part of the parameters that one stage may read."""
+    raw = params.model_dump()
+    return model.model_validate({name: raw[name] for name in model.model_fields})
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise FsslibError(f"{path} does not exist: run from the project's folder") from None
+    except (OSError, ValueError) as error:
+        raise FsslibError(f"{path} is not readable YAML: {_problem(error)}") from None
+
+
+def _parse_yaml(text: str, path: Path) -> dict[str, Any]:
+    try:
+        raw = YAML(typ="safe", pure=True).load(text)
+    except (ValueError, RecursionError, YAMLError) as error:
+        raise FsslibError(f"{path} is not readable YAML: {_problem(error)}") from None
+    if not isinstance(raw, dict):
+        raise FsslibError(f"{path} holds no keys: restore it with 'git checkout {path}'")
+    return raw
+
+
+def _problem(error: Exception) -> str:
+    """What is wrong and on which line; ruamel's own text goes on for six."""
+    if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {' '.join(error.problem.split())}"
+    return " ".join(str(error).split())
+
+
+def _validate(model: type[Model], raw: dict[str, Any], path: Path) -> Model:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise FsslibError(f"{path}: {_explain(error, model)}") from None
+
+
+def _explain(error: ValidationError, model: type[Section]) -> str:
+    """All problems in one line, each with its key, value and constraint."""
+    parts = []
+    for problem in error.errors():
+        key = ".".join(str(p) for p in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            parts.append(f"unknown key {key}: {_suggest(key, model)}")
+        elif problem["type"] == "missing":
+            parts.append(f"{key} is missing: add it")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            parts.append(f"{_shown(key, problem['input'])}{message[:1].lower()}{message[1:]}")
+    return "; ".join(parts)
+
+
+def _shown(key: str, value: object) -> str:
+    """`key: value: ` for a message; a validator of a whole section names its keys itself."""
+    if isinstance(value, dict):
+        return f"{key}: " if key else ""
+    # A few items of a few levels: YAML's aliases write lists that no memory holds in one line.
+    short = reprlib.Repr()
+    short.maxlevel, short.maxlist, short.maxdict, short.maxstring = 2, 4, 4, 80
+    text = short.repr(value)
+    return f"{key}: {text if len(text) <= 80 else text[:77] + '...'}: "
+
+
+def _suggest(key: str, model: type[Section]) -> str:
+    """The known key of the same section that is most like an unknown one."""
+    import difflib
+
+    *sections, name = key.split(".")
+    known: type[BaseModel] = model
+    for section in sections:
+        inner = known.model_fields[section].annotation if section in known.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return "remove it"
+        known = inner
+    close = difflib.get_close_matches(name, list(known.model_fields), n=1)
+    return f"did you mean {'.'.join([*sections, close[0]])}?" if close else "remove it"
