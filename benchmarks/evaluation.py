@@ -40,7 +40,7 @@ from fsslib.evaluation.protocol import (
 from fsslib.evaluation.summary import fold_metrics
 from fsslib.rectification.rectify import Rectification, rectify_foreground
 from fsslib.rectification.search_index import RegionIndex
-from tests.oracles import naive_episode
+from tests.support.oracles import naive_episode
 
 GB = 1 << 30
 

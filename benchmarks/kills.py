@@ -25,7 +25,7 @@ from functools import cache
 from pathlib import Path
 
 import stages  # noqa: F401 - the process settings of the commands
-from tests.killing import OUTPUTS, REPRO, Victim, kill_repro, kill_stage
+from tests.support.killing import OUTPUTS, REPRO, Victim, kill_repro, kill_stage
 
 
 def parse() -> argparse.Namespace:

@@ -3,7 +3,7 @@ import os
 import pytest
 from hypothesis import settings
 
-from tests.helpers import make_dataset
+from tests.support.helpers import make_dataset
 
 # Deadlines measure how busy the machine is.
 settings.register_profile("ci", max_examples=30, deadline=None, derandomize=True, database=None)

@@ -46,8 +46,8 @@ from fsslib.mining.prototypes import (
 from fsslib.mining.pseudo_masks import PseudoMasks, encode_png, write_masks
 from fsslib.rectification.describing import describe_regions, write_regions
 from fsslib.rectification.stored_index import load_index
-from tests.data.fakes import png_bytes
-from tests.scenes import Scenes
+from tests.support.fakes import png_bytes
+from tests.support.scenes import Scenes
 
 SECONDS = 20
 """Without an answer a reader hangs."""

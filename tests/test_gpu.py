@@ -8,8 +8,8 @@ from fsslib.encoders.running import make_encode
 from fsslib.encoders.weights import load_weights
 from fsslib.mining.pooling import masked_sums
 from fsslib.training.checkpoint import restore_checkpoint, save_checkpoint
-from tests.project import Project
-from tests.training.toy import CPU, make_batches, make_trainer
+from tests.support.project import Project
+from tests.support.toy import CPU, make_batches, make_trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is there")
 

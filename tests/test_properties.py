@@ -42,7 +42,7 @@ from stages.support.params_file import (
     load_params,
     parse_params,
 )
-from tests.project import ROOT
+from tests.support.project import ROOT
 
 quiet = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 seeds = st.integers(0, 2**31 - 1)

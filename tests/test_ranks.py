@@ -8,7 +8,7 @@ import torch
 from fsslib.files.shards import split_shards, write_shards
 from fsslib.files.storage import write_bytes
 from fsslib.ranks import ALONE, Ranks, read_ranks
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 

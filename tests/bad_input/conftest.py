@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from fsslib.files.shards import file_digest
-from tests.bad_input.world import MODEL, STEPS, inside, make_world, run, run_steps
+from tests.support.world import MODEL, STEPS, inside, make_world, run, run_steps
 
 GROWING = ("data/train/0/live", "results/folds/0/training.png")
 """What training writes while it runs."""

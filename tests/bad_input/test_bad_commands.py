@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from stages.cli import app
-from tests.bad_input.world import (
+from tests.support.world import (
     EPISODES,
     FEATURES,
     IMAGE,

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from fsslib.encoders.resnet import ResNet
 from fsslib.files.storage import create_hdf5, json_digest, read_text
 from fsslib.files.tensor_files import save_tensors
-from tests.bad_input.world import (
+from tests.support.world import (
     CLUSTERS,
     EPISODES,
     FEATURES,

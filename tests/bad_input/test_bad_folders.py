@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from stages import annotate, evaluate, extract, index
-from tests.bad_input.world import Case, all_of, gone, link, nothing, put, run, set_params
+from tests.support.world import Case, all_of, gone, link, nothing, put, run, set_params
 
 STAGES = {
     "prepare": "data/prepare",

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.bad_input.world import (
+from tests.support.fakes import png_bytes
+from tests.support.world import (
     IMAGE,
     MASK,
     VAL_IMAGE,
@@ -27,7 +28,6 @@ from tests.bad_input.world import (
     put,
     set_params,
 )
-from tests.data.fakes import png_bytes
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from fsslib.data.manifest import load_manifest
-from tests.bad_input.world import (
+from tests.support.world import (
     MANIFEST,
     MASK,
     TRAIN_LIST,

@@ -4,7 +4,7 @@
 
 import pytest
 
-from tests.bad_input.world import Case, after, all_of, gone, param_line, put, set_params
+from tests.support.world import Case, after, all_of, gone, param_line, put, set_params
 
 BOMB = "\n".join(
     [
@@ -128,7 +128,7 @@ def without_background(project):
     from safetensors import safe_open
 
     from fsslib.files.tensor_files import save_tensors
-    from tests.bad_input.world import MODEL
+    from tests.support.world import MODEL
 
     with safe_open(project / MODEL, "pt") as file:
         import json

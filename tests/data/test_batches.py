@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from fsslib.data.batches import BatchPlan, StepBatches, binary_mask, images_by_class
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.pool import PoolImage
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 PLAN = BatchPlan(pairs=3, shot=2, pool_images=5, crop=32, min_pixels=40, scale=(1.0, 1.0), seed=0)
 PSEUDO_LABELS = 4

@@ -15,7 +15,7 @@ from fsslib.data.sources import check as check_module
 from fsslib.data.sources.check import CheckReport, check_dataset, palette_problem
 from fsslib.data.sources.tables import FoldRow, class_rows, fold_rows, without_class
 from fsslib.errors import FsslibError
-from tests.data.fakes import REAL, jpeg_bytes, make_voc, mask_values, needs_voc, png_bytes, write
+from tests.support.fakes import REAL, jpeg_bytes, make_voc, mask_values, needs_voc, png_bytes, write
 
 
 def name(i: int) -> str:

@@ -16,7 +16,7 @@ from fsslib.data.scan import load_dataset
 from fsslib.data.sources.coco import prepare_coco, read_annotations, split_of
 from fsslib.data.sources.coco_masks import CocoImage, decode_counts, render_image
 from fsslib.errors import FsslibError
-from tests.data.fakes import REAL, coco_json, jpeg_bytes, needs_coco, write
+from tests.support.fakes import REAL, coco_json, jpeg_bytes, needs_coco, write
 
 pycocotools = pytest.importorskip("pycocotools.mask")
 

@@ -7,7 +7,7 @@ from typer.testing import CliRunner, Result
 
 from fsslib.data.palette import voc_palette
 from stages.tools.data import app
-from tests.data.fakes import (
+from tests.support.fakes import (
     REAL,
     jpeg_bytes,
     make_voc,

@@ -15,7 +15,7 @@ from fsslib.data.sources.classes_file import read_classes_file
 from fsslib.data.sources.folder import FolderOptions, prepare_folder, split_ids
 from fsslib.data.sources.tables import class_rows
 from fsslib.errors import FsslibError
-from tests.data.fakes import jpeg_bytes, mask_values, photograph, png_bytes, write
+from tests.support.fakes import jpeg_bytes, mask_values, photograph, png_bytes, write
 
 NAMES = "classes:\n  1: cat\n  2: dog\n  7: red panda\n  254: 'no'\n"
 COLORS = """

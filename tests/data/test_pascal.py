@@ -14,7 +14,7 @@ from fsslib.data.scan import load_dataset
 from fsslib.data.sources import building, pascal
 from fsslib.data.sources.pascal import decode_sbd, prepare_pascal
 from fsslib.errors import FsslibError
-from tests.data.fakes import mask_values, official_sbd, official_voc, pack, sbd_mat
+from tests.support.fakes import mask_values, official_sbd, official_voc, pack, sbd_mat
 
 
 def listed(out: Path, split: str) -> list[str]:

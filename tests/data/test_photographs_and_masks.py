@@ -19,7 +19,7 @@ from fsslib.data.images import (
     turn,
 )
 from fsslib.errors import FsslibError
-from tests.data.fakes import jpeg_bytes, photograph, png_bytes, write
+from tests.support.fakes import jpeg_bytes, photograph, png_bytes, write
 
 
 def saved(image: Image.Image, path: Path, **options: object) -> Path:

@@ -7,11 +7,11 @@ import pytest
 
 from fsslib.data.manifest import ImageRecord
 from fsslib.data.pool import PoolSource, build_pool
-from tests.data.fakes import jpeg_bytes, write
-from tests.helpers import one_line
+from tests.support.fakes import jpeg_bytes, write
+from tests.support.helpers import one_line
 
 NOVEL_ONLY = {"train_000", "train_001", "train_002", "train_006", "train_007"}
-"""Images of tests.helpers.LAYOUT without a class of 4 to 6, base in fold 0."""
+"""Images of tests.support.helpers.LAYOUT without a class of 4 to 6, base in fold 0."""
 
 
 def ids(manifest, *sources, fold=0, seed=0, base_dir=Path()):

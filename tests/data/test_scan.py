@@ -22,7 +22,7 @@ from fsslib.data.layout import count_listed
 from fsslib.data.manifest import load_manifest, save_manifest
 from fsslib.data.scan import load_dataset, scan_voc
 from fsslib.errors import FsslibError
-from tests.data.fakes import (
+from tests.support.fakes import (
     REAL,
     jpeg_bytes,
     make_voc,

@@ -9,11 +9,11 @@ from ruamel.yaml import YAML
 
 from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
-from tests.docs.commands import check, params, split
-from tests.docs.markdown import PAGES, blocks, name_of, prose_code
-from tests.docs.parsers import WrongCommand
-from tests.helpers import save_trained
-from tests.scenes import scene
+from tests.support.docs_commands import check, params, split
+from tests.support.docs_markdown import PAGES, blocks, name_of, prose_code
+from tests.support.docs_parsers import WrongCommand
+from tests.support.helpers import save_trained
+from tests.support.scenes import scene
 
 BLOCKS = [block for path in PAGES for block in blocks(path)]
 

@@ -7,8 +7,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.docs.markdown import PAGES, anchors, links, name_of
-from tests.project import ROOT
+from tests.support.docs_markdown import PAGES, anchors, links, name_of
+from tests.support.project import ROOT
 
 
 def broken(path, root=ROOT) -> list[str]:

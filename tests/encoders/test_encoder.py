@@ -9,7 +9,7 @@ from torchvision.models.resnet import Bottleneck
 from fsslib.encoders.backbones import BACKBONES
 from fsslib.encoders.base import MEAN, STD, normalise, parameter_count
 from fsslib.encoders.resnet import ResNet
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 
 class AllButLast(nn.Module):

@@ -12,7 +12,7 @@ from fsslib.encoders import running as encoding
 from fsslib.encoders.base import normalise
 from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.running import choose_device, choose_precision, make_encode, map_ordered
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 CPU = torch.device("cpu")
 

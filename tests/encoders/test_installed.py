@@ -16,8 +16,8 @@ from fsslib.encoders.base import normalise, parameter_count
 from fsslib.encoders.build import build_encoder
 from fsslib.encoders.installed import INSTALLED, installed_file
 from fsslib.encoders.weights import load_weights
-from tests.data.fakes import REAL, needs_voc
-from tests.helpers import one_line
+from tests.support.fakes import REAL, needs_voc
+from tests.support.helpers import one_line
 
 CATS = range(281, 286)
 """ImageNet's five classes of domestic cats."""
@@ -126,6 +126,6 @@ def test_a_changed_file_is_one_line_with_the_command(monkeypatch, tmp_path):
 
 
 def test_the_packages_are_those_that_the_project_asks_for():
-    asked = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    asked = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
     for weights in INSTALLED.values():
         assert f'"{weights.package}==0.1.0"' in asked

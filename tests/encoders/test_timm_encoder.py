@@ -18,8 +18,8 @@ from fsslib.encoders.weights import load_weights
 from fsslib.training.checkpoint import restore_checkpoint, save_checkpoint, save_model
 from fsslib.training.trained_model import load_model
 from fsslib.training.trainer import Trainer
-from tests.helpers import one_line
-from tests.training.toy import CPU, differing, make_batches, settings, state_of
+from tests.support.helpers import one_line
+from tests.support.toy import CPU, differing, make_batches, settings, state_of
 
 CNN, VIT = "timm:test_resnet", "timm:test_vit"
 

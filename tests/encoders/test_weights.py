@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 KEY = "layer3.1.conv2.weight"
 

@@ -11,7 +11,7 @@ from fsslib.evaluation.episode_files import (
     save_episodes,
 )
 from fsslib.evaluation.episodes import draw_episode_set
-from tests.scenes import Scenes
+from tests.support.scenes import Scenes
 
 
 @pytest.fixture(scope="module")

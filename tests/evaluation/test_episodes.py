@@ -6,7 +6,7 @@ import pytest
 from fsslib.data.manifest import ImageRecord
 from fsslib.errors import FsslibError
 from fsslib.evaluation.episodes import draw_episode_set, draw_episodes, never_drawn
-from tests.scenes import NAMES, Scenes
+from tests.support.scenes import NAMES, Scenes
 
 
 def record(image_id, **pixels):

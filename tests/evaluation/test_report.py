@@ -13,7 +13,7 @@ from fsslib.evaluation.summary import (
     overall_references,
 )
 from fsslib.evaluation.tables import comparison_table, scores
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 NAMES = {1: "ant", 2: "bee", 3: "cow"}
 

@@ -3,8 +3,8 @@ import numpy as np
 from fsslib.evaluation.episodes import Episode
 from fsslib.evaluation.protocol import evaluate, predict_episode
 from fsslib.evaluation.resizing import encode_at, readers_at
-from tests.oracles import naive_episode
-from tests.scenes import Scenes, TinyEncoder
+from tests.support.oracles import naive_episode
+from tests.support.scenes import Scenes, TinyEncoder
 
 SCENES = Scenes([(1,), (1, 2), (2,)])
 EPISODE = Episode(0, 0, "val_001", (1,), (("val_000",),))

@@ -4,7 +4,7 @@ import pytest
 
 from fsslib.experiments.paper import departures
 from fsslib.experiments.sweeps import FULL, NAMES, PLAIN, VALUES, find_sweep
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -15,8 +15,8 @@ from fsslib.experiments.info import describe_file
 from fsslib.files.storage import create_hdf5
 from fsslib.mining.pseudo_masks import encode_png, write_masks
 from fsslib.training.checkpoint import save_checkpoint
-from tests.helpers import one_line
-from tests.training.toy import CLASSES, make_trainer
+from tests.support.helpers import one_line
+from tests.support.toy import CLASSES, make_trainer
 
 
 def test_hdf5_tells_kind_layout_attributes_and_shapes(tmp_path):

@@ -6,7 +6,7 @@ from collections import namedtuple
 import pytest
 
 from fsslib.files.disk import folder_bytes, require_space
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 Usage = namedtuple("Usage", "total used free")
 

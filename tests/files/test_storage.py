@@ -23,7 +23,7 @@ from fsslib.files.storage import (
     write_bytes,
     write_json,
 )
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 REMEDY = "run the stage 'x' again"
 KILLED = """
@@ -87,7 +87,7 @@ def test_an_interrupted_write_keeps_the_former_content(tmp_path):
 
 def test_a_killed_write_shows_no_file_and_the_next_one_clears_up(tmp_path):
     path = tmp_path / "a.h5"
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     killed = subprocess.run([sys.executable, "-c", KILLED, path], cwd=root, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert not path.exists()
@@ -248,7 +248,7 @@ except OSError as error:
 
 def test_a_disk_that_refuses_stops_the_writer_soon_with_one_error(tmp_path):
     path = make(tmp_path / "a.h5")
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     ended = subprocess.run(
         [sys.executable, "-c", LIMITED, path], cwd=root, check=True, capture_output=True, text=True
     )

@@ -13,7 +13,7 @@ from PIL import Image
 from fsslib.data.palette import voc_palette
 from fsslib.errors import FsslibError
 from fsslib.mining.pseudo_masks import PseudoMasks, encode_png, pseudo_mask, write_masks
-from tests.helpers import bilinear, one_line
+from tests.support.helpers import bilinear, one_line
 
 REMEDY = "run the stage 'annotate' again"
 

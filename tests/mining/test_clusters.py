@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from fsslib.files.storage import create_hdf5
 from fsslib.mining.clusters import cluster_prototypes, cluster_report, load_clusters, save_clusters
 from fsslib.mining.prototypes import FoldPrototypes
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 CENTRES = np.array([[9, 0, 0, 0], [0, 9, 0, 0], [0, 0, 9, 0]], np.float32)
 SIZES = [5, 12, 8]
@@ -132,7 +132,7 @@ def test_a_process_of_two_threads_writes_the_same_file_as_one_thread(tmp_path):
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {**os.environ, **dict.fromkeys(names, "2")}
     call = [sys.executable, "-c", TWO_THREADS, tmp_path / "two.h5"]
-    subprocess.run(call, cwd=Path(__file__).parents[1], env=environment, check=True)
+    subprocess.run(call, cwd=Path(__file__).parents[2], env=environment, check=True)
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
 
 

@@ -12,7 +12,7 @@ from fsslib.mining.feature_files import prototype_rows
 from fsslib.mining.features import FeatureStore, describe_image, quantise, write_shard
 from fsslib.mining.pooling import masked_average
 from fsslib.mining.pseudo_masks import pseudo_mask
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 REMEDY = "run the stage 'extract' again"
 CHANNELS = 12

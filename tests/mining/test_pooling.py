@@ -13,7 +13,7 @@ from fsslib.mining.pooling import (
     project_masks,
     upsample,
 )
-from tests.helpers import bilinear
+from tests.support.helpers import bilinear
 
 SIZES = [
     # C, h, w, H, W

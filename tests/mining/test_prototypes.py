@@ -15,7 +15,7 @@ from fsslib.mining.prototypes import (
     load_prototypes,
     save_prototypes,
 )
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 BASE, NOVEL = (1, 2), (3, 4)
 REMEDY = "run the stage 'collect' again"

@@ -9,7 +9,7 @@ from PIL import Image
 from fsslib.pictures.page.charts import line_chart, thinned, ticks
 from fsslib.pictures.page.pictures import WIDEST, embed
 from fsslib.pictures.page.run import read_curve
-from tests.html_report.fakes import write_picture
+from tests.support.page_fakes import write_picture
 
 
 @pytest.mark.parametrize(

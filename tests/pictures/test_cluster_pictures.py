@@ -15,6 +15,7 @@ from fsslib.data.folds import BACKGROUND, IGNORE
 from fsslib.data.images import read_image, read_mask
 from fsslib.mining.clusters import Clusters
 from fsslib.mining.prototypes import FoldPrototypes
+from fsslib.pictures import clusters as cluster_pictures
 from fsslib.pictures.clusters import (
     EACH,
     HEIGHT,
@@ -27,9 +28,8 @@ from fsslib.pictures.clusters import (
     typical_regions,
 )
 from fsslib.pictures.panels import GAP, TRUTH
-from fsslib.pictures.panels import clusters as cluster_pictures
-from tests.helpers import one_line
-from tests.scenes import NAMES
+from tests.support.helpers import one_line
+from tests.support.scenes import NAMES
 
 BACK = np.zeros((1, 2), np.float32)
 
@@ -301,4 +301,4 @@ def test_the_pictures_need_no_torch():
         "import sys, fsslib.pictures.clusters;"
         "assert not {'torch', 'typer', 'dvc'} & set(sys.modules), sorted(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from stages.cli import app
-from tests.html_report.browser import chromium, measure, needs_chromium
-from tests.html_report.fakes import HOSTILE, change_json, forget, write_curve, write_run
+from tests.support.page_browser import chromium, measure, needs_chromium
+from tests.support.page_fakes import HOSTILE, change_json, forget, write_curve, write_run
 
 
 class Page(HTMLParser):

@@ -22,7 +22,7 @@ from fsslib.pictures.panels import (
     pseudo_panel,
     sheet,
 )
-from tests.scenes import NAMES, Scenes, TinyEncoder
+from tests.support.scenes import NAMES, Scenes, TinyEncoder
 
 
 def opened(content):

@@ -12,8 +12,8 @@ from fsslib.encoders.weights import load_weights
 from fsslib.evaluation.episodes import Episode
 from fsslib.pictures.page.ranking import best_and_worst, different_queries, episode_iou
 from stages.cli import app
-from tests.helpers import save_trained
-from tests.project import ROOT, TINY
+from tests.support.helpers import save_trained
+from tests.support.project import ROOT, TINY
 
 
 def test_iou_by_hand():

@@ -13,7 +13,7 @@ from fsslib.data.transforms import centre_square
 from fsslib.pictures.panels import GAP, TILE, colour_mask, compared_mask, overlay
 from fsslib.pictures.panels import PREDICTION as ORANGE
 from fsslib.pictures.training import fixed_examples, no_picture, training_picture
-from tests.training.toy import CLASSES, differing, make_batches, make_trainer, state_of
+from tests.support.toy import CLASSES, differing, make_batches, make_trainer, state_of
 
 
 def opened(content):

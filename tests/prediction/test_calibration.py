@@ -10,8 +10,8 @@ from fsslib.encoders.weights import load_weights
 from fsslib.prediction.calibration import draw_trials, prediction_score, score_trials
 from fsslib.prediction.presence import Presence
 from fsslib.prediction.presence_files import Calibration
-from tests.helpers import one_line
-from tests.scenes import Scenes
+from tests.support.helpers import one_line
+from tests.support.scenes import Scenes
 
 LAYOUT = [(1,), (2,), (1, 2), (1,), (2,), (3,), (1, 3)]
 

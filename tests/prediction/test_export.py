@@ -12,7 +12,7 @@ from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
 from fsslib.prediction import export
 from fsslib.prediction.export import NEEDED, check_packages, export_encoder
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 needs_onnx = pytest.mark.skipif(

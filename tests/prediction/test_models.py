@@ -9,7 +9,7 @@ from fsslib.encoders.backbones import BACKBONES, DEFAULT_BACKBONE
 from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
 from fsslib.prediction.models import guess_backbone, open_model
-from tests.helpers import one_line, save_trained
+from tests.support.helpers import one_line, save_trained
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from fsslib.prediction.prediction_files import (
     output_names,
     prediction_record,
 )
-from tests.data.fakes import jpeg_bytes, write
-from tests.helpers import one_line
+from tests.support.fakes import jpeg_bytes, write
+from tests.support.helpers import one_line
 
 
 def prediction(size=(40, 60), names=("cat", "a very long name of a dog")):

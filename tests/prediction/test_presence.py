@@ -26,7 +26,7 @@ from fsslib.prediction.presence_files import (
 )
 from fsslib.prediction.typical import Moments, Typical
 from fsslib.rectification.rectify import Rectification
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 RATES = Rates(0.9, 0.4, 0.1, 0.2, 10, 10)
 

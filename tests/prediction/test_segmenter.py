@@ -21,8 +21,8 @@ from fsslib.rectification.describing import ImageRegions, write_regions
 from fsslib.rectification.rectify import Rectification
 from fsslib.rectification.search_index import RegionIndex
 from fsslib.rectification.stored_index import load_index
-from tests.helpers import one_line, save_trained
-from tests.scenes import Scenes
+from tests.support.helpers import one_line, save_trained
+from tests.support.scenes import Scenes
 
 LAYOUT = [(1,), (2,), (1, 2), (1,), (2, 1), (2,), (1, 2), (1,)]
 

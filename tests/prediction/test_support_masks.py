@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from fsslib.prediction.support_masks import marked_values, read_support_mask, support_mask
-from tests.data.fakes import jpeg_bytes, png_bytes, write
-from tests.helpers import one_line
+from tests.support.fakes import jpeg_bytes, png_bytes, write
+from tests.support.helpers import one_line
 
 VALUES = np.array([[0, 1, 7], [255, 7, 0]], np.uint8)
 

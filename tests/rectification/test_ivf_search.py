@@ -5,10 +5,10 @@ import sys
 import pytest
 import torch
 
+from fsslib.rectification import ivf_search, rectify_foreground
 from fsslib.rectification.ivf_search import ivf_index
-from fsslib.rectification.rectify import ivf_search, rectify_foreground
 from fsslib.rectification.search_index import RegionIndex
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 
 def clustered(images=2000, directions=40, channels=32):

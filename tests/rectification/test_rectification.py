@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from fsslib.rectification import rectify as rectification
 from fsslib.rectification.rectify import fuse_background, rectify_foreground
-from fsslib.rectification.rectify import rectify as rectification
 from fsslib.rectification.search_index import RegionIndex
-from tests.oracles import naive_rectified
+from tests.support.oracles import naive_rectified
 
 
 def make_index(images=12, channels=16, seed=0, empty=(0, 5, 11), shift=0.0):

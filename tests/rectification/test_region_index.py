@@ -7,7 +7,7 @@ import torch
 from fsslib.files.storage import create_hdf5
 from fsslib.rectification.describing import describe_regions, write_regions
 from fsslib.rectification.stored_index import load_index
-from tests.helpers import bilinear, one_line
+from tests.support.helpers import bilinear, one_line
 
 REMEDY = "run the stage 'index' again"
 

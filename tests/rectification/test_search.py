@@ -6,7 +6,7 @@ import torch
 
 from fsslib.rectification import search
 from fsslib.rectification.search import nearest, rechunked, unit
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 
 def random(rows, channels=8, seed=0):

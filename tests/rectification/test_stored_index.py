@@ -7,7 +7,7 @@ from fsslib.rectification.describing import REGION_ROWS, ImageRegions, write_reg
 from fsslib.rectification.rectify import rectify_foreground, search
 from fsslib.rectification.search_index import RegionIndex
 from fsslib.rectification.stored_index import StoredIndex, load_index, open_index
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 SIZES = [0, 3, 1, 0, 5, 2, 40, 1, 0, 0, 2, 7, 1, 4, 0, 3]
 """Regions of each image; one image has more than a chunk of the file."""

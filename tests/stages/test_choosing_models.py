@@ -11,8 +11,8 @@ from fsslib.files.tensor_files import VERSION, named_tensors, save_tensors
 from fsslib.training.trained_model import KIND
 from fsslib.training.trained_on import TrainedOn
 from stages.tools import calibrate, models, predict
-from tests.data.fakes import png_bytes, write
-from tests.scenes import scene
+from tests.support.fakes import png_bytes, write
+from tests.support.scenes import scene
 
 SCENES = TrainedOn("procedural", 34, True, ("cat", "fork"))
 PHOTOGRAPHS = TrainedOn("coco", 56, False, ("cat",))

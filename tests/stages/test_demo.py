@@ -19,8 +19,8 @@ from fsslib.encoders.weights import load_weights
 from fsslib.prediction.segmenter import Segmenter
 from stages.support.demo_session import MOST_QUERIES, find, learn, painted, uploaded
 from stages.tools import demo
-from tests.browser import open_browser
-from tests.helpers import one_line, save_trained
+from tests.support.browser import open_browser
+from tests.support.helpers import one_line, save_trained
 
 ROOT = Path(__file__).parents[2]
 

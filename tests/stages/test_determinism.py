@@ -13,12 +13,12 @@ import sys
 import pytest
 
 from fsslib.files.shards import file_digest
-from tests.bad_input.world import ROOT, STEPS, make_world, set_params
+from tests.support.world import ROOT, STEPS, make_world, set_params
 
 RUN = """
 import sys
 import torch
-from tests.bad_input.world import run_steps
+from tests.support.world import run_steps
 for step in sys.argv[2:]:
     torch.set_num_threads(int(sys.argv[1]))
     run_steps(step)

@@ -12,7 +12,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from tests.killing import FOLD, REPRO, TICK, Tally, Victim, kill_repro, kill_stage
+from tests.support.killing import FOLD, REPRO, TICK, Tally, Victim, kill_repro, kill_stage
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from fsslib.data.manifest import load_manifest
 from fsslib.files.shards import file_digest
 from fsslib.files.storage import read_hdf5, read_ids
 from fsslib.rectification.describing import KIND, VERSION
-from tests.bad_input.world import (
+from tests.support.fakes import png_bytes
+from tests.support.world import (
     CLUSTERS,
     EPISODES,
     INDEX,
@@ -28,7 +29,6 @@ from tests.bad_input.world import (
     run_steps,
     set_params,
 )
-from tests.data.fakes import png_bytes
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.project import ROOT
+from tests.support.project import ROOT
 
 
 def recipe(word):

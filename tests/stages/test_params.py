@@ -14,7 +14,7 @@ from stages.support.params_file import (
     load_params,
     stage_params,
 )
-from tests.helpers import one_line
+from tests.support.helpers import one_line
 
 COMMITTED = Path(__file__).parents[2] / "params.yaml"
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from stages import extract
 from stages.support.closure import expected
-from tests.project import ROOT, Project
+from tests.support.project import ROOT, Project
 
 
 def pipeline() -> dict:

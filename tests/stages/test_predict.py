@@ -18,9 +18,9 @@ from fsslib.evaluation.protocol import evaluate
 from fsslib.prediction.presence_files import presence_path
 from stages.tools import calibrate as calibrate_stage
 from stages.tools import predict as predict_stage
-from tests.data.fakes import REAL, needs_voc, png_bytes, write
-from tests.helpers import make_dataset
-from tests.scenes import scene
+from tests.support.fakes import REAL, needs_voc, png_bytes, write
+from tests.support.helpers import make_dataset
+from tests.support.scenes import scene
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from stages.support.params_file import (
     load_params,
 )
 from stages.tools import preset
-from tests.helpers import one_line
-from tests.project import ROOT
+from tests.support.helpers import one_line
+from tests.support.project import ROOT
 
 COMMITTED = (ROOT / "params.yaml").read_text(encoding="utf-8")
 

@@ -4,8 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 from stages.tools import sweep
-from tests.bad_input.world import PARAMS, make_photographs, set_params
-from tests.project import Project
+from tests.support.project import Project
+from tests.support.world import PARAMS, make_photographs, set_params
 
 
 @pytest.mark.nightly

@@ -11,7 +11,7 @@ from stages.support.params_file import (
 )
 from stages.support.recorded import with_changes
 from stages.support.reruns import Run, code, counts, read_pipeline, remembered, runs, waves
-from tests.project import ROOT
+from tests.support.project import ROOT
 
 PIPELINE = read_pipeline(ROOT / "dvc.yaml")
 PARAMS = load_params(ROOT / "params.yaml")

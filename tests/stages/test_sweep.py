@@ -11,8 +11,8 @@ from fsslib.experiments.sweeps import Experiment, find_sweep
 from stages.support.dvc_queue import parse_status, queue_command, set_text
 from stages.support.external import run, succeeds
 from stages.tools import sweep, table
-from tests.helpers import one_line
-from tests.project import Project
+from tests.support.helpers import one_line
+from tests.support.project import Project
 
 
 def test_a_command_is_a_list_that_a_shell_would_read_alike():

@@ -6,7 +6,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from tests.project import Project
+from tests.support.project import Project
 
 STAGES = (
     "prepare", "extract", "collect", "cluster", "annotate", "train", "index", "episodes",

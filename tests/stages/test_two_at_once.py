@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.project import Project
+from tests.support.project import Project
 
 
 @pytest.mark.nightly

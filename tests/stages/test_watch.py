@@ -4,7 +4,7 @@ import pytest
 
 from fsslib.ranks import Ranks
 from stages.support.watch import Watch
-from tests.training.toy import make_batches, make_trainer
+from tests.support.toy import make_batches, make_trainer
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """One of several processes that train together; `test_across_ranks` starts them.
 
-`python -m tests.training.crew FOLDER` with the variables of torchrun. FOLDER holds the checkpoint
+`python -m tests.support.crew FOLDER` with the variables of torchrun. FOLDER holds the checkpoint
 to go on from; each process writes what it ends in there.
 """
 
@@ -15,8 +15,8 @@ from fsslib.errors import FsslibError
 from fsslib.ranks import read_ranks
 from fsslib.training.across_ranks import GlobalBatchNorm
 from fsslib.training.checkpoint import restore_checkpoint
-from tests.helpers import make_dataset
-from tests.training.toy import CLASSES, make_batches, make_trainer, state_of
+from tests.support.helpers import make_dataset
+from tests.support.toy import CLASSES, make_batches, make_trainer, state_of
 
 STEPS, CUT = 3, 1
 CASES = {

@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 from fsslib.experiments.presets import PRESETS
 from fsslib.experiments.sweeps import NAMES
 from stages.cli import COMMANDS, STEPS
-from tests.docs.parsers import WrongCommand, parse, parser_of
-from tests.project import ROOT
+from tests.support.docs_parsers import WrongCommand, parse, parser_of
+from tests.support.project import ROOT
 
 OTHERS = {"git", "md5sum", "source", "pre-commit", "for", "done"}
 """Programs and words of the shell whose arguments are not ours to check."""

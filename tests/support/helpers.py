@@ -9,8 +9,8 @@ from fsslib.data.manifest import ImageRecord, Manifest
 from fsslib.errors import FsslibError
 from fsslib.files.tensor_files import VERSION, named_tensors, save_tensors
 from fsslib.training.trained_model import KIND
-from tests.data.fakes import png_bytes, write
-from tests.scenes import NAMES, scene
+from tests.support.fakes import png_bytes, write
+from tests.support.scenes import NAMES, scene
 
 LAYOUT = [(1,), (2,), (3,), (1, 4), (2, 5), (3, 6), (1, 2), (2, 3), (4,), (5, 6), (1, 6), (3, 4)]
 """Classes in each training image; fold 0 holds back 1 to 3, fold 1 holds back 4 to 6."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.project import Project
+from tests.support.project import Project
 
 FOLD = 0
 SHARD_IMAGES = 8

@@ -10,7 +10,7 @@ from PIL import Image
 from fsslib.evaluation.metrics import Counts
 from fsslib.evaluation.summary import common_head, fold_metrics, overall_metrics
 from fsslib.files.storage import write_json
-from tests.project import ROOT
+from tests.support.project import ROOT
 
 HOSTILE = '<script>document.title="owned"</script>'
 NAMES = {1: "cat", 2: "dog & <b>bird</b>", 3: "sheep", 4: HOSTILE, 5: "cow"}

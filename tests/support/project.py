@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TINY = {
     "folds": [0, 1],
     "seeds": [0, 1],
@@ -56,7 +56,7 @@ class Project:
 
     def fake_stages(self) -> Path:
         """Replace every stage by `fake_stage.py`; returns the file of what has run."""
-        shutil.copy(ROOT / "tests/fake_stage.py", self.folder)
+        shutil.copy(ROOT / "tests/support/fake_stage.py", self.folder)
         path = self.folder / "dvc.yaml"
         text = re.sub(
             r"python -m stages\.(\w+)( --fold)?", r"python fake_stage.py \1", path.read_text()

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from fsslib.data.description import Description, write_description
 from stages.cli import COMMANDS
-from tests.data.fakes import png_bytes, write
-from tests.scenes import scene
+from tests.support.fakes import png_bytes, write
+from tests.support.scenes import scene
 
 ROOT = Path(__file__).parents[2]
 CLASSES = {1: "ant", 2: "bee", 3: "cow", 4: "dog"}

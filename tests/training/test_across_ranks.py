@@ -14,9 +14,9 @@ from torch import nn
 from fsslib.ranks import ALONE, Ranks
 from fsslib.training.across_ranks import GlobalBatchNorm, average_gradients, require_same_step
 from fsslib.training.checkpoint import save_checkpoint
-from tests.helpers import one_line
-from tests.training.crew import CASES, CUT, STEPS, norm_inputs, normalised, train
-from tests.training.toy import make_batches, make_trainer
+from tests.support.crew import CASES, CUT, STEPS, norm_inputs, normalised, train
+from tests.support.helpers import one_line
+from tests.support.toy import make_batches, make_trainer
 
 ROOT = Path(__file__).parents[2]
 SIZE = 2
@@ -36,7 +36,7 @@ def launch(folder):
     }  # fmt: skip
     crew = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.training.crew", str(folder)],
+            [sys.executable, "-m", "tests.support.crew", str(folder)],
             cwd=ROOT,
             env={**shared, "RANK": str(number), "LOCAL_RANK": str(number)},
         )

@@ -14,8 +14,8 @@ from fsslib.training.checkpoint import (
     save_model,
 )
 from fsslib.training.trained_model import load_model
-from tests.helpers import one_line
-from tests.training.toy import CLASSES, differing, make_batches, make_trainer, state_of
+from tests.support.helpers import one_line
+from tests.support.toy import CLASSES, differing, make_batches, make_trainer, state_of
 
 STEPS, CUT = 4, 2
 

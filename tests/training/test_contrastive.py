@@ -9,7 +9,7 @@ import torch
 from fsslib.encoders.base import normalise
 from fsslib.training.checkpoint import restore_checkpoint, save_checkpoint
 from fsslib.training.contrastive import PROJECTION, ProjectionHead, contrastive_loss
-from tests.training.toy import differing, make_batches, make_trainer, state_of
+from tests.support.toy import differing, make_batches, make_trainer, state_of
 
 
 def naive_loss(z, t):

@@ -10,8 +10,8 @@ from torch import nn
 
 from fsslib.training.checkpoint import save_model
 from fsslib.training.gradient_cache import GradientCache
-from tests.helpers import one_line
-from tests.training.toy import make_batches, make_trainer, state_of
+from tests.support.helpers import one_line
+from tests.support.toy import make_batches, make_trainer, state_of
 
 
 def joint_loss(features):

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from fsslib.training.losses import MiningHead, episode_prototypes, pixel_loss, score_map
-from tests.helpers import bilinear
+from tests.support.helpers import bilinear
 
 
 def randn(*size, seed=0):

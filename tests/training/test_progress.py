@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fsslib.training.progress import foreground_iou, label_agreement, predicted_labels
-from tests.helpers import bilinear
+from tests.support.helpers import bilinear
 
 
 def example(classes, size=(13, 10), seed=0):

@@ -3,7 +3,7 @@
 import pytest
 
 from fsslib.training.trained_on import KEY, TrainedOn
-from tests.helpers import make_dataset
+from tests.support.helpers import make_dataset
 
 
 def test_a_fold_tells_its_images_and_classes(tmp_path):

@@ -9,8 +9,8 @@ import torch
 from torch.nn.functional import cosine_similarity, cross_entropy, interpolate
 
 from fsslib.encoders.base import normalise
-from tests.helpers import make_dataset, one_line
-from tests.training.toy import differing, make_batches, make_trainer, state_of
+from tests.support.helpers import make_dataset, one_line
+from tests.support.toy import differing, make_batches, make_trainer, state_of
 
 
 def upsampled(maps, size):
