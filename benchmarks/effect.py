@@ -275,7 +275,7 @@ def more_rows(given: Iterable[str]) -> dict[str, tuple[str, Json]]:
 
 
 def untrained(work: Work, fold: int) -> Path:
-    """A folder whose model is the encoder as it comes."""
+    """A folder whose model is the pretrained encoder."""
     from fsslib.encoders.build import build_encoder
     from fsslib.encoders.weights import load_weights
     from fsslib.training.checkpoint import save_model

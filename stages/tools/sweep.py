@@ -143,7 +143,7 @@ def describe(sweep: Sweep, plan: Plan, pipeline: dict[str, Any]) -> list[str]:
     parts = [f"{stage} {number} ({missing.get(stage, 0)})" for stage, number in needed.items()]
     lines = [f"{sweep.title}: {len(sweep.experiments)} experiments"]
     lines += [f"{name} is {why}: skipped" for name, why in plan.skipped.items()]
-    lines.append(f"runs of stages (of them to compute, at most): {', '.join(parts)}")
+    lines.append(f"runs of stages, in brackets how many to compute: {', '.join(parts)}")
     folds = len({r.name for r in plan.needed if r.stage == "train"})
     lines.append(
         f"models to train: {missing.get('train', 0)} of {needed['train']} "

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from fsslib.rectification.describing import REGION_ROWS, ImageRegions, write_regions
 from fsslib.rectification import search
+from fsslib.rectification.describing import REGION_ROWS, ImageRegions, write_regions
 from fsslib.rectification.rectify import rectify_foreground
 from fsslib.rectification.search_index import RegionIndex
 from fsslib.rectification.stored_index import StoredIndex, load_index, open_index
