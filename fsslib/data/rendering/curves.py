@@ -101,13 +101,6 @@ def polygon(*points: tuple[float, float]) -> Outline:
     return np.asarray(points, dtype=np.float64)
 
 
-def star(cx: float, cy: float, outer: float, inner: float, tips: int, degrees: float) -> Outline:
-    """Star with `tips` tips."""
-    t = np.arange(2 * tips) * np.pi / tips - np.pi / 2 + np.deg2rad(degrees)
-    r = np.where(np.arange(2 * tips) % 2 == 0, outer, inner)
-    return np.stack([cx + r * np.cos(t), cy + r * np.sin(t)], axis=1)
-
-
 def profile(points: Points) -> Outline:
     """Outline that is symmetric about x = 0, from its right side, top to bottom: vessels."""
     right = smooth(points, 6, closed=False)
