@@ -119,7 +119,7 @@ TWO_THREADS = """
 import sys
 from pathlib import Path
 from fsslib.mining.clusters import cluster_prototypes, save_clusters
-from tests.test_clusters import cloud, prototypes_of
+from tests.mining.test_clusters import cloud, prototypes_of
 samples = prototypes_of(cloud(), cloud()[:9])
 save_clusters(cluster_prototypes(samples, 7, 0), samples, Path(sys.argv[1]))
 """
