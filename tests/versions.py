@@ -2,7 +2,7 @@
 
     python -m tests.versions --lowest
     python -m tests.versions --python ~/.pyenv/versions/3.13.0/bin/python
-    python -m tests.versions --lowest -- tests/test_pooling.py
+    python -m tests.versions --lowest -- tests/mining/test_pooling.py
 
 Makes an environment in --venv (kept: a second run installs nothing that is there), installs the
 project with the extra `dev` by uv, for `--lowest` with each direct dependency at its lower bound,
