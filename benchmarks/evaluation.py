@@ -24,7 +24,7 @@ from torch import Tensor
 import stages  # noqa: F401 - the process settings of the commands
 from benchmarks.parts import Json, named_parts, run_part, start_part, timed
 from fsslib.data.manifest import Manifest
-from fsslib.data.scan import load_dataset
+from fsslib.datasets.scan import load_dataset
 from fsslib.encoders.base import Encoder, normalise
 from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.running import Encode, Precision, make_encode, one_thread_each

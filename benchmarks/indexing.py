@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from fsslib.data.images import read_mask
-from fsslib.data.scan import load_dataset
-from fsslib.data.sources.building import encode_mask, place
+from fsslib.datasets.scan import load_dataset
+from fsslib.datasets.sources.building import encode_mask, place
 
 REAL = Path("../shared/real/voc")
 

@@ -19,7 +19,7 @@ import stages  # noqa: F401 - the process settings of the commands
 from fsslib.data.batches import BatchPlan, StepBatches
 from fsslib.data.images import UInt8, read_mask
 from fsslib.data.pool import PoolImage
-from fsslib.data.scan import load_dataset
+from fsslib.datasets.scan import load_dataset
 from fsslib.encoders.resnet import ResNet
 from fsslib.experiments.presets import preset_values
 from fsslib.training.trainer import Trainer, TrainSettings

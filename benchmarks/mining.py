@@ -40,7 +40,7 @@ from torch.nn.functional import cosine_similarity
 from benchmarks.parts import Json, Part, named_parts, run_part, start_part
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import ImageRecord, Manifest
-from fsslib.data.scan import load_dataset
+from fsslib.datasets.scan import load_dataset
 from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.running import Encode, Precision, make_encode, map_ordered, one_thread_each
 from fsslib.encoders.weights import load_weights

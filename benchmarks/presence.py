@@ -26,7 +26,7 @@ import stages  # noqa: F401 - the process settings of the commands
 from benchmarks.parts import Json
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import Manifest
-from fsslib.data.scan import load_dataset
+from fsslib.datasets.scan import load_dataset
 from fsslib.encoders.backbones import DEFAULT_BACKBONE
 from fsslib.encoders.build import build_encoder
 from fsslib.encoders.running import make_encode, one_thread_each

@@ -37,7 +37,7 @@ _LAZY = {
     "fuse_background": "fsslib.rectification.background",
     "Rectification": "fsslib.rectification.rectify",
     "rectify_foreground": "fsslib.rectification.rectify",
-    "load_dataset": "fsslib.data.scan",
+    "load_dataset": "fsslib.datasets.scan",
     "Manifest": "fsslib.data.manifest",
     "Episode": "fsslib.evaluation.episodes",
     "draw_episodes": "fsslib.evaluation.episodes",

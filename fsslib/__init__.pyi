@@ -1,5 +1,5 @@
 from fsslib.data.manifest import Manifest as Manifest
-from fsslib.data.scan import load_dataset as load_dataset
+from fsslib.datasets.scan import load_dataset as load_dataset
 from fsslib.encoders.base import Encoder as Encoder
 from fsslib.encoders.build import build_encoder as build_encoder
 from fsslib.encoders.running import make_encode as make_encode

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fsslib.data.layout import count_listed
+from fsslib.datasets.layout import count_listed
 from fsslib.data.manifest import Manifest, save_manifest
-from fsslib.data.rendering.scenes import make_scenes
-from fsslib.data.scan import load_dataset
+from fsslib.datasets.rendering.scenes import make_scenes
+from fsslib.datasets.scan import load_dataset
 from fsslib.errors import FsslibError
 from stages.support import paths
 from stages.support.common import Bar, command, make_app, project_root, say

@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from fsslib.data.description import Description, read_description, write_description
+from fsslib.datasets.description import Description, read_description, write_description
 from fsslib.data.images import read_mask
-from fsslib.data.layout import read_list
+from fsslib.datasets.layout import read_list
 from fsslib.data.manifest import load_manifest, save_manifest
 from fsslib.errors import FsslibError
 from fsslib.evaluation.episode_files import load_episodes, save_episodes

@@ -8,7 +8,7 @@ import pytest
 from tests.support.project import ROOT
 
 ROOMS = (
-    "errors", "ranks", "files", "data", "encoders", "mining", "rectification", "training",
+    "errors", "ranks", "files", "data", "datasets", "encoders", "mining", "rectification", "training",
     "evaluation", "prediction", "experiments", "pictures",
 )  # fmt: skip
 """Lowest first: a room imports from rooms before it in this list, and from itself."""

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from fsslib.data.folds import balanced_folds, contiguous_folds, strided_folds
 from fsslib.data.images import decode_mask, turn
-from fsslib.data.layout import parse_list
+from fsslib.datasets.layout import parse_list
 from fsslib.data.manifest import ImageRecord, Manifest, load_manifest, save_manifest
 from fsslib.data.scaling import scaled_size
 from fsslib.errors import FsslibError

@@ -1,1 +1,1 @@
-"""Datasets: layout, manifest, folds, images, transforms and the embedded benchmark."""
+"""What every step reads: manifest, folds, pool, photographs, masks, transforms and batches."""

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8, size_and_orientation
-from fsslib.data.sources.own_masks import is_colored, read_any_mask
+from fsslib.datasets.sources.own_masks import is_colored, read_any_mask
 from fsslib.errors import FsslibError
 
 INSIDE = 1

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from fsslib.data.images import UInt8, read_image
-from fsslib.data.sources.own_masks import is_colored, read_any_mask
+from fsslib.datasets.sources.own_masks import is_colored, read_any_mask
 from fsslib.errors import FsslibError
 from fsslib.pictures.predictions import overlay_jpeg
 from fsslib.prediction.segmenter import Segmenter

@@ -10,13 +10,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fsslib.data.layout import count_listed
+from fsslib.datasets.layout import count_listed
 from fsslib.data.manifest import Manifest
-from fsslib.data.sources.check import CheckReport, check_dataset
-from fsslib.data.sources.coco import prepare_coco
-from fsslib.data.sources.folder import FolderOptions, prepare_folder
-from fsslib.data.sources.pascal import prepare_pascal
-from fsslib.data.sources.tables import MIN_PIXELS, ClassRow, FoldRow, class_rows, fold_rows
+from fsslib.datasets.sources.check import CheckReport, check_dataset
+from fsslib.datasets.sources.coco import prepare_coco
+from fsslib.datasets.sources.folder import FolderOptions, prepare_folder
+from fsslib.datasets.sources.pascal import prepare_pascal
+from fsslib.datasets.sources.tables import MIN_PIXELS, ClassRow, FoldRow, class_rows, fold_rows
 from fsslib.errors import FsslibError
 from stages.support import paths
 from stages.support.common import Bar, command, project_root, say

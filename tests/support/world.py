@@ -17,7 +17,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from fsslib.data.description import Description, write_description
+from fsslib.datasets.description import Description, write_description
 from stages.cli import COMMANDS
 from tests.support.fakes import png_bytes, write
 from tests.support.scenes import scene

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fsslib.data.sources import archives
-from fsslib.data.sources.archives import iter_members
+from fsslib.datasets.sources import archives
+from fsslib.datasets.sources.archives import iter_members
 from fsslib.errors import FsslibError
 
 

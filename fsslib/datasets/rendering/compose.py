@@ -8,12 +8,12 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from fsslib.data.folds import IGNORE
-from fsslib.data.rendering.backdrops import cloudy, draw_backdrop, noise
-from fsslib.data.rendering.classes import COMMON, Kind
-from fsslib.data.rendering.clutter import draw_clutter
-from fsslib.data.rendering.colours import draw_surface
-from fsslib.data.rendering.curves import Rng
-from fsslib.data.rendering.paint import Canvas, Float, Pose, paint_figure
+from fsslib.datasets.rendering.backdrops import cloudy, draw_backdrop, noise
+from fsslib.datasets.rendering.classes import COMMON, Kind
+from fsslib.datasets.rendering.clutter import draw_clutter
+from fsslib.datasets.rendering.colours import draw_surface
+from fsslib.datasets.rendering.curves import Rng
+from fsslib.datasets.rendering.paint import Canvas, Float, Pose, paint_figure
 
 OVERSAMPLING = 2
 """Painted px for one px of the picture, on each axis."""

@@ -10,11 +10,11 @@ from fsslib.data.folds import IGNORE
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import Manifest
 from fsslib.data.palette import voc_palette
-from fsslib.data.rendering.colours import Coat, draw_surface
-from fsslib.data.rendering.curves import ellipse
-from fsslib.data.rendering.paint import Canvas, Part, Pose, paint_figure
-from fsslib.data.rendering.patterns import PATTERNS, draw_grain
-from fsslib.data.rendering.scenes import CLASSES, draw_classes, make_scenes, render_scene
+from fsslib.datasets.rendering.colours import Coat, draw_surface
+from fsslib.datasets.rendering.curves import ellipse
+from fsslib.datasets.rendering.paint import Canvas, Part, Pose, paint_figure
+from fsslib.datasets.rendering.patterns import PATTERNS, draw_grain
+from fsslib.datasets.rendering.scenes import CLASSES, draw_classes, make_scenes, render_scene
 
 SIZE = 64
 

@@ -1,8 +1,8 @@
 """The winged classes: parrot, butterfly, owl, bee."""
 
-from fsslib.data.rendering.curves import Rng, box, bumpy, ellipse, limb, polygon, smooth
-from fsslib.data.rendering.paint import Figure, Part
-from fsslib.data.rendering.parts import eye
+from fsslib.datasets.rendering.curves import Rng, box, bumpy, ellipse, limb, polygon, smooth
+from fsslib.datasets.rendering.paint import Figure, Part
+from fsslib.datasets.rendering.parts import eye
 
 
 def parrot(rng: Rng) -> Figure:

@@ -5,28 +5,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fsslib.data.counting import (
+from fsslib.datasets.counting import (
     Measured,
     content_digest,
     count_values,
     map_in_processes,
     read_bytes,
 )
-from fsslib.data.description import read_description
+from fsslib.datasets.description import read_description
 from fsslib.data.folds import IGNORE
 from fsslib.data.images import decode_mask, decode_photograph
-from fsslib.data.layout import Entry, Layout, find_layout
+from fsslib.datasets.layout import Entry, Layout, find_layout
 from fsslib.data.manifest import ImageRecord, Manifest, load_manifest
 from fsslib.data.palette import voc_palette
-from fsslib.data.scan import (
+from fsslib.datasets.scan import (
     check_classes,
     class_problem,
     describe_dataset,
     size_problem,
     to_record,
 )
-from fsslib.data.sources.pascal import OFFICIAL, OFFICIAL_PAIR_IMAGES, OFFICIAL_PAIRS
-from fsslib.data.sources.tables import ClassRow, FoldRow, class_rows, fold_rows, without_class
+from fsslib.datasets.sources.pascal import OFFICIAL, OFFICIAL_PAIR_IMAGES, OFFICIAL_PAIRS
+from fsslib.datasets.sources.tables import ClassRow, FoldRow, class_rows, fold_rows, without_class
 from fsslib.errors import FsslibError
 
 

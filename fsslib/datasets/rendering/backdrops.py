@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from fsslib.data.rendering.colours import VIVID, Coat, Colour, draw_colour, draw_surface
-from fsslib.data.rendering.curves import Rng
-from fsslib.data.rendering.paint import Float
-from fsslib.data.rendering.patterns import PATTERNS
+from fsslib.datasets.rendering.colours import VIVID, Coat, Colour, draw_colour, draw_surface
+from fsslib.datasets.rendering.curves import Rng
+from fsslib.datasets.rendering.paint import Float
+from fsslib.datasets.rendering.patterns import PATTERNS
 
 Size = tuple[int, int]
 

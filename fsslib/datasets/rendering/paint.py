@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from fsslib.data.rendering.colours import Surface
-from fsslib.data.rendering.curves import Outline
-from fsslib.data.rendering.patterns import PATTERNS
+from fsslib.datasets.rendering.colours import Surface
+from fsslib.datasets.rendering.curves import Outline
+from fsslib.datasets.rendering.patterns import PATTERNS
 
 Float = npt.NDArray[np.float32]
 

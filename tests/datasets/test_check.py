@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from fsslib.data import counting
-from fsslib.data.description import Description, write_description
+from fsslib.datasets.description import Description, write_description
 from fsslib.data.manifest import ImageRecord, Manifest
 from fsslib.data.palette import voc_palette
-from fsslib.data.sources import check as check_module
-from fsslib.data.sources.check import CheckReport, check_dataset, palette_problem
-from fsslib.data.sources.tables import FoldRow, class_rows, fold_rows, without_class
+from fsslib.datasets.sources import check as check_module
+from fsslib.datasets.sources.check import CheckReport, check_dataset, palette_problem
+from fsslib.datasets.sources.tables import FoldRow, class_rows, fold_rows, without_class
 from fsslib.errors import FsslibError
 from tests.support.fakes import REAL, jpeg_bytes, make_voc, mask_values, needs_voc, png_bytes, write
 

@@ -13,9 +13,9 @@ from PIL import Image
 from fsslib.data.folds import contiguous_folds
 from fsslib.data.manifest import ImageRecord, Manifest
 from fsslib.data.palette import voc_palette
-from fsslib.data.rendering.classes import KINDS
-from fsslib.data.rendering.compose import Crowding, develop, index_mask, paint_scene
-from fsslib.data.rendering.curves import Rng
+from fsslib.datasets.rendering.classes import KINDS
+from fsslib.datasets.rendering.compose import Crowding, develop, index_mask, paint_scene
+from fsslib.datasets.rendering.curves import Rng
 
 CLASSES: tuple[str, ...] = tuple(kind.name for kind in KINDS)
 """Names of the class ids 1 to 20; every five make a fold."""

@@ -4,8 +4,8 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from fsslib.data.counting import Measured, load_cache, measure_pairs, save_cache
-from fsslib.data.description import read_description
+from fsslib.datasets.counting import Measured, load_cache, measure_pairs, save_cache
+from fsslib.datasets.description import read_description
 from fsslib.data.folds import (
     BACKGROUND,
     COCO_CLASSES,
@@ -15,7 +15,7 @@ from fsslib.data.folds import (
     contiguous_folds,
     strided_folds,
 )
-from fsslib.data.layout import Entry, find_layout
+from fsslib.datasets.layout import Entry, find_layout
 from fsslib.data.manifest import ImageRecord, Manifest
 from fsslib.errors import FsslibError
 

@@ -8,10 +8,10 @@ the novel ones.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from fsslib.data.rendering import household, plants, quadrupeds, vehicles, winged
-from fsslib.data.rendering.colours import EARTH, VIVID, Coat
-from fsslib.data.rendering.curves import Rng
-from fsslib.data.rendering.paint import Figure
+from fsslib.datasets.rendering import household, plants, quadrupeds, vehicles, winged
+from fsslib.datasets.rendering.colours import EARTH, VIVID, Coat
+from fsslib.datasets.rendering.curves import Rng
+from fsslib.datasets.rendering.paint import Figure
 
 PALE = ("white", "cream", "tan")
 WOOD = Coat(("planks",), ("brown", "tan"), ("dark", "brown"), 0.16)

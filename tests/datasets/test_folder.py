@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from fsslib.data.images import read_image, read_mask
-from fsslib.data.scan import load_dataset
-from fsslib.data.sources import own_masks
-from fsslib.data.sources.classes_file import read_classes_file
-from fsslib.data.sources.folder import FolderOptions, prepare_folder, split_ids
-from fsslib.data.sources.tables import class_rows
+from fsslib.datasets.scan import load_dataset
+from fsslib.datasets.sources import own_masks
+from fsslib.datasets.sources.classes_file import read_classes_file
+from fsslib.datasets.sources.folder import FolderOptions, prepare_folder, split_ids
+from fsslib.datasets.sources.tables import class_rows
 from fsslib.errors import FsslibError
 from tests.support.fakes import jpeg_bytes, mask_values, photograph, png_bytes, write
 

@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 
 from fsslib.data.folds import COCO_CATEGORIES
 from fsslib.data.images import read_mask
-from fsslib.data.scan import load_dataset
-from fsslib.data.sources.coco import prepare_coco, read_annotations, split_of
-from fsslib.data.sources.coco_masks import CocoImage, decode_counts, render_image
+from fsslib.datasets.scan import load_dataset
+from fsslib.datasets.sources.coco import prepare_coco, read_annotations, split_of
+from fsslib.datasets.sources.coco_masks import CocoImage, decode_counts, render_image
 from fsslib.errors import FsslibError
 from tests.support.fakes import REAL, coco_json, jpeg_bytes, needs_coco, write
 
@@ -356,7 +356,7 @@ def test_what_is_no_annotation_file_is_refused(tmp_path: Path, content: bytes) -
 def test_interrupted_preparation_goes_on(
     tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fsslib.data.sources import coco
+    from fsslib.datasets.sources import coco
 
     def stop(what: str, done: int, total: int | None) -> None:
         if what == "photographs":

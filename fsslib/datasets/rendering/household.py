@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fsslib.data.rendering.curves import Rng, box, ellipse, limb, move, polygon, profile, smooth
-from fsslib.data.rendering.paint import Figure, Part
+from fsslib.datasets.rendering.curves import Rng, box, ellipse, limb, move, polygon, profile, smooth
+from fsslib.datasets.rendering.paint import Figure, Part
 
 
 def teapot(rng: Rng) -> Figure:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from fsslib.data.counting import content_digest, map_in_processes
-from fsslib.data.description import Description, write_description
+from fsslib.datasets.counting import content_digest, map_in_processes
+from fsslib.datasets.description import Description, write_description
 from fsslib.data.folds import BACKGROUND, IGNORE, balanced_folds
 from fsslib.data.images import PHOTO_SUFFIXES
-from fsslib.data.layout import IMAGE_FOLDER, index_folder, read_list
+from fsslib.datasets.layout import IMAGE_FOLDER, index_folder, read_list
 from fsslib.data.manifest import Manifest, check_id
-from fsslib.data.sources.building import (
+from fsslib.datasets.sources.building import (
     Progress,
     place,
     put_list,
@@ -21,8 +21,8 @@ from fsslib.data.sources.building import (
     staged_folder,
     verify,
 )
-from fsslib.data.sources.classes_file import ClassesFile, read_classes_file
-from fsslib.data.sources.own_masks import Job, Pair, as_int, convert, discover_classes, is_colored
+from fsslib.datasets.sources.classes_file import ClassesFile, read_classes_file
+from fsslib.datasets.sources.own_masks import Job, Pair, as_int, convert, discover_classes, is_colored
 from fsslib.errors import FsslibError
 
 VERSION = 1

@@ -1,7 +1,7 @@
 """Parts that several figures share."""
 
-from fsslib.data.rendering.curves import box, ellipse, polygon
-from fsslib.data.rendering.paint import Figure, Part
+from fsslib.datasets.rendering.curves import box, ellipse, polygon
+from fsslib.datasets.rendering.paint import Figure, Part
 
 
 def eye(x: float, y: float, r: float) -> Figure:

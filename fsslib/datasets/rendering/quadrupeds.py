@@ -1,8 +1,8 @@
 """The four-legged classes: zebra, leopard, sheep, deer."""
 
-from fsslib.data.rendering.curves import Rng, bumpy, ellipse, limb, polygon, smooth
-from fsslib.data.rendering.paint import Figure, Part
-from fsslib.data.rendering.parts import eye
+from fsslib.datasets.rendering.curves import Rng, bumpy, ellipse, limb, polygon, smooth
+from fsslib.datasets.rendering.paint import Figure, Part
+from fsslib.datasets.rendering.parts import eye
 
 
 def _legs(

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fsslib.data.rendering.curves import Rng
-from fsslib.data.rendering.patterns import Grain, draw_grain
+from fsslib.datasets.rendering.curves import Rng
+from fsslib.datasets.rendering.patterns import Grain, draw_grain
 
 Colour = npt.NDArray[np.float32]
 

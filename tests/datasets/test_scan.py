@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fsslib.data import counting
-from fsslib.data.description import Description, write_description
+from fsslib.datasets.description import Description, write_description
 from fsslib.data.folds import (
     COCO_CLASSES,
     PASCAL_CLASSES,
@@ -18,9 +18,9 @@ from fsslib.data.folds import (
     contiguous_folds,
     strided_folds,
 )
-from fsslib.data.layout import count_listed
+from fsslib.datasets.layout import count_listed
 from fsslib.data.manifest import load_manifest, save_manifest
-from fsslib.data.scan import load_dataset, scan_voc
+from fsslib.datasets.scan import load_dataset, scan_voc
 from fsslib.errors import FsslibError
 from tests.support.fakes import (
     REAL,

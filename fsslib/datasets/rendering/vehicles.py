@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from fsslib.data.rendering.curves import Rng, box, ellipse, limb, polygon, profile, smooth
-from fsslib.data.rendering.paint import Figure, Part
-from fsslib.data.rendering.parts import wheel
+from fsslib.datasets.rendering.curves import Rng, box, ellipse, limb, polygon, profile, smooth
+from fsslib.datasets.rendering.paint import Figure, Part
+from fsslib.datasets.rendering.parts import wheel
 
 
 def sailboat(rng: Rng) -> Figure:

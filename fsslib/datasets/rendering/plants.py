@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from fsslib.data.rendering.curves import Rng, box, ellipse, limb, move, polygon, smooth, turn
-from fsslib.data.rendering.paint import Figure, Part
-from fsslib.data.rendering.parts import pot
+from fsslib.datasets.rendering.curves import Rng, box, ellipse, limb, move, polygon, smooth, turn
+from fsslib.datasets.rendering.paint import Figure, Part
+from fsslib.datasets.rendering.parts import pot
 
 
 def mushroom(rng: Rng) -> Figure:

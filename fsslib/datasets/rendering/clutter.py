@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from fsslib.data.rendering.colours import EARTH, VIVID, Coat, Surface, draw_surface
-from fsslib.data.rendering.curves import Rng, box, ellipse, limb, lump
-from fsslib.data.rendering.paint import Figure, Part
+from fsslib.datasets.rendering.colours import EARTH, VIVID, Coat, Surface, draw_surface
+from fsslib.datasets.rendering.curves import Rng, box, ellipse, limb, lump
+from fsslib.datasets.rendering.paint import Figure, Part
 
 ANY = ("plain", "plain", "stripes", "spots", "checker", "wool", "planks", "scales", "bricks")
 

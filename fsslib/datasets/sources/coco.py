@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fsslib.data.counting import map_in_processes
-from fsslib.data.description import Description, write_description
+from fsslib.datasets.counting import map_in_processes
+from fsslib.datasets.description import Description, write_description
 from fsslib.data.folds import COCO_CATEGORIES, COCO_CLASSES, contiguous_folds
 from fsslib.data.images import MAX_PIXELS, PHOTO_SUFFIXES, size_and_orientation, turn
-from fsslib.data.layout import IMAGE_FOLDER, SPLITS, index_folder
+from fsslib.datasets.layout import IMAGE_FOLDER, SPLITS, index_folder
 from fsslib.data.manifest import Manifest, check_id
-from fsslib.data.sources.building import (
+from fsslib.datasets.sources.building import (
     Progress,
     encode_mask,
     fingerprint,
@@ -26,7 +26,7 @@ from fsslib.data.sources.building import (
     staged_folder,
     verify,
 )
-from fsslib.data.sources.coco_masks import CocoImage, render_image
+from fsslib.datasets.sources.coco_masks import CocoImage, render_image
 from fsslib.errors import FsslibError
 
 VERSION = 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fsslib.data.rendering.curves import Rng
+from fsslib.datasets.rendering.curves import Rng
 
 Field = npt.NDArray[np.float32]
 

@@ -10,9 +10,9 @@ from PIL import Image
 from scipy.io import savemat
 
 from fsslib.data.images import read_mask
-from fsslib.data.scan import load_dataset
-from fsslib.data.sources import building, pascal
-from fsslib.data.sources.pascal import decode_sbd, prepare_pascal
+from fsslib.datasets.scan import load_dataset
+from fsslib.datasets.sources import building, pascal
+from fsslib.datasets.sources.pascal import decode_sbd, prepare_pascal
 from fsslib.errors import FsslibError
 from tests.support.fakes import mask_values, official_sbd, official_voc, pack, sbd_mat
 
