@@ -38,8 +38,8 @@ from fsslib.evaluation.protocol import (
     predict_episode,
 )
 from fsslib.evaluation.summary import fold_metrics
+from fsslib.rectification.index import RegionIndex
 from fsslib.rectification.rectify import Rectification, rectify_foreground
-from fsslib.rectification.search_index import RegionIndex
 from tests.support.oracles import naive_episode
 
 GB = 1 << 30

@@ -45,7 +45,7 @@ from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.running import Encode, Precision, make_encode, map_ordered, one_thread_each
 from fsslib.encoders.weights import load_weights
 from fsslib.mining.clusters import cluster_prototypes
-from fsslib.mining.features import Dtype, FeatureStore, ImageFeature, describe_image, write_shard
+from fsslib.mining.extraction import Dtype, FeatureStore, ImageFeature, describe_image, write_shard
 from fsslib.mining.pooling import masked_average
 from fsslib.mining.prototypes import collect_prototypes, fold_prototypes
 from fsslib.mining.pseudo_masks import encode_png, pseudo_mask, write_masks

@@ -24,10 +24,9 @@ from benchmarks.parts import Json, timed
 from fsslib.encoders.build import feature_shape
 from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.running import Precision, make_encode, map_ordered, one_thread_each
-from fsslib.mining import features
 from fsslib.mining import pseudo_masks as annotate
 from fsslib.mining.pseudo_masks import PseudoMasks, encode_png, write_masks
-from fsslib.rectification import describing as region_index
+from fsslib.rectification import index_building as region_index
 
 POOLS = {"pascal": (10_582, 375, 500), "coco": (82_081, 480, 640), "million": (1_000_000, 480, 640)}
 """Images, and a usual height and width in px."""
@@ -51,7 +50,7 @@ def sizes(pool: str, backbone: str) -> Json:
     channels, stride = feature_shape(backbone)
     found = {
         f"extract_{dtype}": images
-        * features.stored_bytes([(height, width, VALUES)], channels, stride, dtype)
+        * extraction.stored_bytes([(height, width, VALUES)], channels, stride, dtype)
         for dtype in ("int8", "float16", None)
     }
     found["annotate"] = annotate.stored_bytes(images * height * width)

@@ -26,11 +26,11 @@ from torch import Tensor
 import stages  # noqa: F401 - the process settings of the commands
 from benchmarks.parts import Json, named_parts, run_part, start_part, timed
 from fsslib.files.shards import shard_files
-from fsslib.rectification.describing import ImageRegions, write_regions
+from fsslib.rectification.index import SearchIndex
+from fsslib.rectification.index_building import ImageRegions, write_regions
+from fsslib.rectification.index_reading import open_index
 from fsslib.rectification.ivf_search import ivf_index
 from fsslib.rectification.rectify import rectify_foreground
-from fsslib.rectification.search_index import SearchIndex
-from fsslib.rectification.stored_index import open_index
 
 GB = 1 << 30
 DIRECTIONS = 2000

@@ -14,7 +14,7 @@ from fsslib.encoders.running import Precision, map_ordered, one_thread_each
 from fsslib.files.shards import file_digest
 from fsslib.files.storage import write_bytes
 from fsslib.mining.clusters import load_clusters
-from fsslib.mining.features import FeatureStore
+from fsslib.mining.extraction import FeatureStore
 from fsslib.mining.pseudo_masks import (
     PseudoMasks,
     encode_png,

@@ -10,17 +10,17 @@ import typer
 
 from fsslib.encoders.base import parameter_count
 from fsslib.evaluation.episode_files import episodes_hash
-from fsslib.evaluation.protocol import Evaluation, evaluate
+from fsslib.evaluation.protocol import Evaluation
 from fsslib.evaluation.summary import fold_metrics
 from fsslib.files.storage import write_bytes, write_json
 from fsslib.pictures.episodes import episode_panel, sample_episodes
 from stages.support import paths
-from stages.support.common import Bar, FoldOption, command, make_app, project_root, say
+from stages.support.common import FoldOption, command, make_app, project_root, say
 from stages.support.inputs import chosen_folds, read_params
 from stages.support.params import (
     Params,
 )
-from stages.support.scoring import Scoring, open_scoring
+from stages.support.scoring import Scoring, evaluate_shown, open_scoring
 
 EpisodesOption = Annotated[
     Path | None,
@@ -46,19 +46,15 @@ def main(fold: FoldOption = None, episodes: EpisodesOption = None) -> None:
 def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
     scoring = open_scoring(fold, everything, given)
     drawn, readers = scoring.episodes, (scoring.images, scoring.masks)
-    images = {i for e in drawn.episodes for way in e.supports for i in way}
-    queries = {e.query for e in drawn.episodes}
-    with Bar(f"Evaluating fold {fold}", len(images) + len(queries)) as bar:
-        result = evaluate(
-            scoring.encode,
-            *readers,
-            drawn.episodes,
-            drawn.novel,
-            scoring.rectification,
-            memory_bytes=scoring.memory_bytes,
-            workers=scoring.workers,
-            on_progress=lambda phase, done, total: bar.advance(1, phase),
-        )
+    result = evaluate_shown(
+        f"fold {fold}",
+        scoring.encode,
+        readers,
+        drawn,
+        scoring.rectification,
+        memory_bytes=scoring.memory_bytes,
+        workers=scoring.workers,
+    )
     chosen = sample_episodes(drawn)
     started = time.perf_counter()
     predictions = [scoring.predict(episode) for episode in chosen]

@@ -10,7 +10,7 @@ from fsslib.data.scaling import scaled_size
 from fsslib.encoders.build import feature_shape
 from fsslib.encoders.running import Encode, Precision, map_ordered
 from fsslib.files.shards import file_digest
-from fsslib.mining.features import Dtype, ImageFeature, describe_image, stored_bytes, write_shard
+from fsslib.mining.extraction import Dtype, ImageFeature, describe_image, stored_bytes, write_shard
 from stages.support import paths
 from stages.support.common import Bar, make_app, shared_command
 from stages.support.encoders import initial_encode

@@ -9,7 +9,7 @@ from fsslib.encoders.running import Precision, map_ordered
 from fsslib.errors import FsslibError
 from fsslib.files.shards import file_digest
 from fsslib.mining.pseudo_masks import PseudoMasks
-from fsslib.rectification.describing import (
+from fsslib.rectification.index_building import (
     ImageRegions,
     describe_regions,
     stored_bytes,

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fsslib.datasets.layout import count_listed
 from fsslib.data.manifest import Manifest, save_manifest
+from fsslib.datasets.layout import count_listed
 from fsslib.datasets.rendering.scenes import make_scenes
 from fsslib.datasets.scan import load_dataset
 from fsslib.errors import FsslibError

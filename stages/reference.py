@@ -6,12 +6,11 @@ from fsslib.data.manifest import Manifest
 from fsslib.encoders.running import Encode
 from fsslib.evaluation.episode_files import episodes_hash
 from fsslib.evaluation.episodes import EpisodeSet
-from fsslib.evaluation.protocol import evaluate
 from fsslib.evaluation.summary import fold_metrics
 from fsslib.files.storage import write_json
 from fsslib.ranks import read_ranks
 from stages.support import paths
-from stages.support.common import Bar, FoldOption, make_app, shared_command
+from stages.support.common import FoldOption, make_app, shared_command
 from stages.support.encoders import initial_encode
 from stages.support.fold_training import Outputs, train_fold
 from stages.support.inputs import chosen_folds, open_manifest, read_params
@@ -26,7 +25,7 @@ from stages.support.params_file import (
     stage_params,
 )
 from stages.support.precision import run_precision
-from stages.support.scoring import open_episodes, open_readers
+from stages.support.scoring import evaluate_shown, open_episodes, open_readers
 from stages.support.trained import trained_encode
 
 
@@ -91,17 +90,14 @@ def _score(
     runtime: Runtime,
 ) -> dict[str, Any]:
     """Metrics of every seed and number of shots, without rectification."""
-    images = {i for e in drawn.episodes for way in e.supports for i in way}
-    with Bar(f"Evaluating {title}", len(images) + len({e.query for e in drawn.episodes})) as bar:
-        result = evaluate(
-            encode,
-            *open_readers(manifest, params.resize),
-            drawn.episodes,
-            drawn.novel,
-            memory_bytes=memory_budget(runtime),
-            workers=runtime.workers,
-            on_progress=lambda phase, done, total: bar.advance(1, phase),
-        )
+    result = evaluate_shown(
+        title,
+        encode,
+        open_readers(manifest, params.resize),
+        drawn,
+        memory_bytes=memory_budget(runtime),
+        workers=runtime.workers,
+    )
     return fold_metrics(result.counts, manifest.classes)
 
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import typer
 
+from fsslib.evaluation.result_files import class_rows, comparison_table, results_table, scores
 from fsslib.evaluation.summary import (
     common_head,
     overall_metrics,
     overall_references,
     require_metrics,
 )
-from fsslib.evaluation.tables import class_rows, comparison_table, results_table, scores
 from fsslib.files.storage import read_json, write_bytes, write_json
 from stages.support import paths
 from stages.support.common import command, make_app

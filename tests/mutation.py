@@ -25,17 +25,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from fsslib.datasets.description import Description, read_description, write_description
 from fsslib.data.images import read_mask
-from fsslib.datasets.layout import read_list
 from fsslib.data.manifest import load_manifest, save_manifest
+from fsslib.datasets.description import Description, read_description, write_description
+from fsslib.datasets.layout import read_list
 from fsslib.errors import FsslibError
 from fsslib.evaluation.episode_files import load_episodes, save_episodes
 from fsslib.evaluation.episodes import draw_episode_set
 from fsslib.files.storage import write_bytes
 from fsslib.files.tensor_files import load_tensors, save_tensors
 from fsslib.mining.clusters import Clusters, load_clusters, save_clusters
-from fsslib.mining.features import FeatureStore, describe_image, write_shard
+from fsslib.mining.extraction import FeatureStore, describe_image, write_shard
 from fsslib.mining.prototypes import (
     FoldPrototypes,
     PrototypeTable,
@@ -44,8 +44,8 @@ from fsslib.mining.prototypes import (
     save_prototypes,
 )
 from fsslib.mining.pseudo_masks import PseudoMasks, encode_png, write_masks
-from fsslib.rectification.describing import describe_regions, write_regions
-from fsslib.rectification.stored_index import load_index
+from fsslib.rectification.index_building import describe_regions, write_regions
+from fsslib.rectification.index_reading import load_index
 from tests.support.fakes import png_bytes
 from tests.support.scenes import Scenes
 

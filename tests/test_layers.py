@@ -8,8 +8,8 @@ import pytest
 from tests.support.project import ROOT
 
 ROOMS = (
-    "errors", "ranks", "files", "data", "datasets", "encoders", "mining", "rectification", "training",
-    "evaluation", "prediction", "experiments", "pictures",
+    "errors", "ranks", "files", "data", "datasets", "encoders", "mining", "rectification",
+    "training", "evaluation", "prediction", "experiments", "pictures",
 )  # fmt: skip
 """Lowest first: a room imports from rooms before it in this list, and from itself."""
 

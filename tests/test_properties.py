@@ -18,9 +18,9 @@ from ruamel.yaml import YAML
 
 from fsslib.data.folds import balanced_folds, contiguous_folds, strided_folds
 from fsslib.data.images import decode_mask, turn
-from fsslib.datasets.layout import parse_list
 from fsslib.data.manifest import ImageRecord, Manifest, load_manifest, save_manifest
 from fsslib.data.scaling import scaled_size
+from fsslib.datasets.layout import parse_list
 from fsslib.errors import FsslibError
 from fsslib.evaluation.episode_files import load_episodes, save_episodes
 from fsslib.evaluation.episodes import draw_episode_set
@@ -35,7 +35,7 @@ from fsslib.files.storage import (
     write_json,
 )
 from fsslib.files.tensor_files import load_tensors, save_tensors
-from fsslib.mining.features import quantise
+from fsslib.mining.extraction import quantise
 from fsslib.mining.pooling import masked_average, masked_sums, upsample
 from fsslib.mining.pseudo_masks import pseudo_mask
 from stages.support.params_file import (

@@ -1,1 +1,1 @@
-"""How datasets are made and checked: folder layout, readers of annotations, the embedded benchmark."""
+"""How datasets are made and checked: layouts, readers of annotations, the embedded benchmark."""

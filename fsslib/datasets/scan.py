@@ -4,8 +4,6 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from fsslib.datasets.counting import Measured, load_cache, measure_pairs, save_cache
-from fsslib.datasets.description import read_description
 from fsslib.data.folds import (
     BACKGROUND,
     COCO_CLASSES,
@@ -15,8 +13,10 @@ from fsslib.data.folds import (
     contiguous_folds,
     strided_folds,
 )
-from fsslib.datasets.layout import Entry, find_layout
 from fsslib.data.manifest import ImageRecord, Manifest
+from fsslib.datasets.counting import Measured, load_cache, measure_pairs, save_cache
+from fsslib.datasets.description import read_description
+from fsslib.datasets.layout import Entry, find_layout
 from fsslib.errors import FsslibError
 
 COCO_FOLDS = {"contiguous": contiguous_folds, "strided": strided_folds}

@@ -21,10 +21,10 @@ from fsslib.data.manifest import Manifest
 from fsslib.encoders.running import Encode, map_ordered
 from fsslib.errors import FsslibError
 from fsslib.evaluation.episodes import Episode
-from fsslib.evaluation.feature_cache import FeatureCache
 from fsslib.evaluation.matching import CHUNK_BYTES, label_chunks
 from fsslib.evaluation.metrics import Counts
 from fsslib.evaluation.passes import Passes, Reader
+from fsslib.evaluation.query_features import FeatureCache
 from fsslib.evaluation.supports import (
     Need,
     Support,

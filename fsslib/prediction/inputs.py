@@ -11,8 +11,8 @@ from PIL import Image
 from fsslib.data.images import UInt8, read_image
 from fsslib.errors import FsslibError
 from fsslib.prediction.support_masks import read_support_mask, support_mask
-from fsslib.rectification.search_index import SearchIndex
-from fsslib.rectification.stored_index import open_index
+from fsslib.rectification.index import SearchIndex
+from fsslib.rectification.index_reading import open_index
 
 Photograph = UInt8 | str | Path
 """(H, W, 3) uint8 sRGB, or the path of a photograph of any kind and EXIF rotation."""

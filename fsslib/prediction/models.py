@@ -12,7 +12,7 @@ from fsslib.encoders.base import Encoder
 from fsslib.encoders.build import build_encoder
 from fsslib.encoders.weights import load_weights
 from fsslib.errors import FsslibError
-from fsslib.prediction.presence_files import presence_path, shipped_presence
+from fsslib.prediction.calibration_files import presence_path, shipped_presence
 from fsslib.training.trained_model import KIND, load_model
 from fsslib.training.trained_on import TrainedOn
 

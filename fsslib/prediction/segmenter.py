@@ -14,6 +14,7 @@ from fsslib.encoders.base import Encoder
 from fsslib.encoders.running import Encode, Precision, choose_device, make_encode
 from fsslib.errors import FsslibError
 from fsslib.evaluation.supports import Support
+from fsslib.prediction.calibration_files import Calibration, find_presence, presence_settings
 from fsslib.prediction.found import Prediction, label
 from fsslib.prediction.inputs import (
     Mask,
@@ -36,7 +37,6 @@ from fsslib.prediction.learned import (
 )
 from fsslib.prediction.models import open_model
 from fsslib.prediction.presence import presence_scores
-from fsslib.prediction.presence_files import Calibration, find_presence, presence_settings
 from fsslib.prediction.typical import Typical
 from fsslib.rectification.rectify import Rectification
 from fsslib.training.trained_on import TrainedOn

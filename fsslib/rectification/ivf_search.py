@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from fsslib.errors import FsslibError
+from fsslib.rectification.index import Regions, SearchIndex
 from fsslib.rectification.search import unit
-from fsslib.rectification.search_index import Regions, SearchIndex
 
 POINTS = 39
 """Images a cell that K-Means sees: the least that faiss wants."""

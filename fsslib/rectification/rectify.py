@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fsslib.rectification.background import fuse_background
-from fsslib.rectification.search_index import Regions, SearchIndex
+from fsslib.rectification.index import Regions, SearchIndex
 
 CHUNK = 256
 """Supports whose regions are gathered at once, 256 x regions of one image: 5 MB at five regions and

@@ -1,9 +1,9 @@
 """Import closures: which files a stage depends on, and dvc.yaml kept in step.
 
-DVC follows no imports, so `dvc.yaml` names what of `fsslib` a stage imports, directly or through
-others, and those helpers in `stages` that decide a result: a folder where a stage uses most of its
-files, else the files. `python -m stages.support.closure --write` rewrites those lists and the lists
-of params.
+DVC follows no imports. So `dvc.yaml` names what a stage imports of `fsslib`, directly or through
+others, and the helpers in `stages` that decide a result. It names a folder where a stage uses at
+least three of its files, else the files. `python -m stages.support.closure --write` rewrites those
+lists and the lists of params.
 """
 
 import ast
@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 
 from stages.support.params import (
     STAGES,
@@ -25,6 +26,9 @@ FRONT = Path("fsslib/__init__.py")
 """Holds the version and lazy names, nothing that decides a result: no stage depends on it, so that
 a release or a new name in the front reruns nothing. Those of the rooms hold a docstring alone. A
 test keeps them free of other code."""
+
+MESSAGES = "fsslib/errors.py"
+"""Holds the wording of errors alone. No stage depends on it."""
 
 HELPERS = tuple(
     f"stages/support/{name}.py" for name in ("encoders", "fold_training", "scoring", "trained")
@@ -69,9 +73,10 @@ def closure(stage: str) -> list[str]:
 
 
 def dependencies(stage: str) -> list[str]:
-    """The closure as `dvc.yaml` lists it: folders where most of their files are in it, else files.
+    """The closure as `dvc.yaml` lists it: a folder for three of its files or more, else files.
 
-    A change of the rest of such a folder reruns the stage without need; the list is short for it.
+    A change of another file in such a folder reruns the stage without need. In return the list is
+    short.
     """
     files = closure(stage)
     helpers = [file for file in files if not file.startswith("fsslib/")]
@@ -80,12 +85,10 @@ def dependencies(stage: str) -> list[str]:
 
 
 def _gathered(folder: Path, wanted: set[Path]) -> list[str]:
-    """Files of a folder, or its folders where most files are wanted."""
+    """Wanted files of a folder, and its inner folders where at least three files are wanted."""
     found = [path.as_posix() for path in wanted if path.parent == folder]
     for inner in sorted(p for p in folder.iterdir() if p.is_dir()):
-        held = {p for p in inner.rglob("*.py") if p.name != FRONT.name}
-        used = held & wanted
-        if len(used) > 1 and 2 * len(used) > len(held):
+        if len({path for path in wanted if inner in path.parents}) >= 3:
             found.append(inner.as_posix())
         else:
             found += _gathered(inner, wanted)
@@ -93,7 +96,7 @@ def _gathered(folder: Path, wanted: set[Path]) -> list[str]:
 
 
 def _followed(path: str) -> bool:
-    return path.startswith("fsslib/") or path in HELPERS
+    return (path.startswith("fsslib/") and path != MESSAGES) or path in HELPERS
 
 
 def expected(stage: str, current: dict[str, Any]) -> dict[str, Any]:
@@ -106,10 +109,17 @@ def expected(stage: str, current: dict[str, Any]) -> dict[str, Any]:
     return wanted
 
 
+def _in_one_line(names: list[str]) -> CommentedSeq:
+    """A list that YAML writes as `[a, b]`."""
+    listed = CommentedSeq(names)
+    listed.fa.set_flow_style()
+    return listed
+
+
 def main(write: Annotated[bool, typer.Option(help="Rewrite dvc.yaml.")] = False) -> None:
     """Compare dvc.yaml with the code's imports and params models; exit code 1 when they differ."""
     yaml = YAML()
-    yaml.width = 100
+    yaml.width = 140  # params stay on one line
     yaml.indent(mapping=2, sequence=4, offset=2)
     content = yaml.load(DVC_YAML.read_text(encoding="utf-8"))
     stale = []
@@ -117,7 +127,7 @@ def main(write: Annotated[bool, typer.Option(help="Rewrite dvc.yaml.")] = False)
         for key, value in expected(stage, body).items():
             if list(body.get(key, [])) != value:
                 stale.append(f"{stage}.{key}")
-                body[key] = value
+                body[key] = _in_one_line(value) if key == "params" else value
     if stale and write:
         with DVC_YAML.open("w", encoding="utf-8") as stream:
             yaml.dump(content, stream)

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,11 +42,21 @@ Workers = Annotated[int, typer.Option(min=0, max=256, help="Threads that take a 
 CPUS = min(8, os.cpu_count() or 1)
 
 
-def warn_of_rendered(model: str, segmenter: Segmenter) -> None:
-    """Say that a model has never seen a photograph, where that is so."""
+def open_segmenter(model: str, **options: Any) -> Segmenter:  # noqa: ANN401 - as `Segmenter.load`
+    """Load a model and say, where it is so, that it has never seen a photograph.
+
+    Args:
+        model: as `Segmenter.load` takes it.
+        options: the other arguments of `Segmenter.load`.
+
+    Raises:
+        FsslibError: see `Segmenter.load`.
+    """
+    segmenter = Segmenter.load(model, **options)
     seen = segmenter.trained_on
     if seen is not None and seen.rendered:
         say(
             f"{model} was trained on {seen}, not on photographs: leave --model out to take the "
             "installed encoder, or train on photographs"
         )
+    return segmenter

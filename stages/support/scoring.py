@@ -13,12 +13,19 @@ from fsslib.errors import FsslibError
 from fsslib.evaluation.episode_files import check_episodes, load_episodes
 from fsslib.evaluation.episodes import Episode, EpisodeSet
 from fsslib.evaluation.passes import Reader
-from fsslib.evaluation.protocol import manifest_readers, predict_episode
+from fsslib.evaluation.protocol import (
+    UNCHANGED,
+    Evaluation,
+    evaluate,
+    manifest_readers,
+    predict_episode,
+)
 from fsslib.evaluation.resizing import readers_at
+from fsslib.rectification.index import SearchIndex
+from fsslib.rectification.index_reading import load_index
 from fsslib.rectification.rectify import Rectification
-from fsslib.rectification.search_index import SearchIndex
-from fsslib.rectification.stored_index import load_index
 from stages.support import paths
+from stages.support.common import Bar
 from stages.support.inputs import open_manifest
 from stages.support.memory import memory_budget
 from stages.support.params import (
@@ -107,6 +114,32 @@ def open_scoring(fold: int, everything: Params, given: Path | None = None) -> Sc
         budget - (index.memory_bytes if index else 0),
         runtime.workers,
     )
+
+
+def evaluate_shown(
+    title: str,
+    encode: Encode,
+    readers: tuple[Reader, Reader],
+    drawn: EpisodeSet,
+    rectification: Rectification = UNCHANGED,
+    *,
+    memory_bytes: int,
+    workers: int,
+) -> Evaluation:
+    """`evaluate` with a progress bar over the images of the supports and of the queries."""
+    supports = {image for e in drawn.episodes for way in e.supports for image in way}
+    queries = {e.query for e in drawn.episodes}
+    with Bar(f"Evaluating {title}", len(supports) + len(queries)) as bar:
+        return evaluate(
+            encode,
+            *readers,
+            drawn.episodes,
+            drawn.novel,
+            rectification,
+            memory_bytes=memory_bytes,
+            workers=workers,
+            on_progress=lambda phase, done, total: bar.advance(1, phase),
+        )
 
 
 def open_episodes(fold: int, manifest: Manifest, given: Path | None = None) -> EpisodeSet:

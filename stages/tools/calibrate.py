@@ -17,6 +17,12 @@ from fsslib.prediction.calibration import (
     prediction_score,
     score_trials,
 )
+from fsslib.prediction.calibration_files import (
+    Calibration,
+    presence_path,
+    presence_settings,
+    write_presence,
+)
 from fsslib.prediction.models import MODEL
 from fsslib.prediction.presence import (
     FALSE_ABSENT,
@@ -25,12 +31,6 @@ from fsslib.prediction.presence import (
     choose_threshold,
     fit_presence,
     measure_rates,
-)
-from fsslib.prediction.presence_files import (
-    Calibration,
-    presence_path,
-    presence_settings,
-    write_presence,
 )
 from fsslib.prediction.segmenter import MAX_SIDE, Segmenter
 from fsslib.prediction.typical import Typical
@@ -44,7 +44,7 @@ from stages.support.model_options import (
     Device,
     IndexFolder,
     Workers,
-    warn_of_rendered,
+    open_segmenter,
 )
 
 Fold = Annotated[int, typer.Option(min=0, help="Fold whose base classes are used.")]
@@ -98,11 +98,10 @@ def main(
     chosen = model or str(paths.trained(fold))
     if out is not None and not out.name.endswith(".presence.json"):
         raise FsslibError(f"--out {out}: the name has to end in .presence.json")
-    segmenter = Segmenter.load(
+    segmenter = open_segmenter(
         chosen, backbone=backbone, index=index, background=background, device=device
     )
     target = out or _beside(Path(chosen))
-    warn_of_rendered(chosen, segmenter)
     manifest = open_manifest()
     if not 0 <= fold < len(manifest.folds):
         raise FsslibError(f"--fold {fold} is not one of 0 to {len(manifest.folds) - 1}")

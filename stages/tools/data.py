@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fsslib.datasets.layout import count_listed
 from fsslib.data.manifest import Manifest
+from fsslib.datasets.layout import count_listed
 from fsslib.datasets.sources.check import CheckReport, check_dataset
 from fsslib.datasets.sources.coco import prepare_coco
 from fsslib.datasets.sources.folder import FolderOptions, prepare_folder

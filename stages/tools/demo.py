@@ -7,7 +7,6 @@ import typer
 
 from fsslib.encoders.running import one_thread_each
 from fsslib.errors import FsslibError
-from fsslib.prediction.segmenter import Segmenter
 from stages.support.common import command, make_app, say
 from stages.support.model_options import (
     INSTALLED,
@@ -17,7 +16,7 @@ from stages.support.model_options import (
     Device,
     IndexFolder,
     ModelOption,
-    warn_of_rendered,
+    open_segmenter,
 )
 
 HOST = "127.0.0.1"
@@ -49,7 +48,7 @@ def main(
     from stages.tools.demo_page import build_page, serve
 
     one_thread_each()
-    segmenter = Segmenter.load(
+    segmenter = open_segmenter(
         model,
         backbone=backbone,
         calibration=calibration,
@@ -57,7 +56,6 @@ def main(
         background=background,
         device=device,
     )
-    warn_of_rendered(model, segmenter)
     say(f"http://{HOST}:{port} shows the page with {model}; Ctrl-C ends it")
     serve(build_page(segmenter), HOST, port, open_browser)
 

@@ -8,8 +8,8 @@ from fsslib.encoders.backbones import DEFAULT_BACKBONE
 from fsslib.encoders.installed import INSTALLED, installed_file
 from fsslib.errors import FsslibError
 from fsslib.experiments.weights_info import model_facts
+from fsslib.prediction.calibration_files import presence_path, shipped_presence
 from fsslib.prediction.models import MODEL
-from fsslib.prediction.presence_files import presence_path, shipped_presence
 from fsslib.training.trained_on import TrainedOn
 from stages.support import paths
 from stages.support.common import command, make_app

@@ -32,7 +32,7 @@ from stages.support.model_options import (
     IndexFolder,
     ModelOption,
     Workers,
-    warn_of_rendered,
+    open_segmenter,
 )
 from stages.support.options import SupportOption, WithSupports, a_number, parse_support
 
@@ -113,7 +113,7 @@ def main(
     supports = support or []
     names = _names(supports, classes, query, out)
     one_thread_each()
-    segmenter = Segmenter.load(
+    segmenter = open_segmenter(
         model,
         backbone=backbone,
         calibration=calibration,
@@ -122,7 +122,6 @@ def main(
         device=device,
         max_side=max_side,
     )
-    warn_of_rendered(model, segmenter)
     if classes is not None:
         segmenter.load_classes(classes)
     _learn(segmenter, supports, mask_value)

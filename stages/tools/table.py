@@ -7,15 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from fsslib.errors import FsslibError
-from fsslib.experiments.comparison import (
+from fsslib.experiments.paper import FPS, PARAMETERS, departures
+from fsslib.experiments.sweeps import NAMES, Experiment, Sweep, find_sweep
+from fsslib.experiments.table import (
     Comparison,
     Measured,
     Row,
     comparison_csv,
     comparison_markdown,
 )
-from fsslib.experiments.paper import FPS, PARAMETERS, departures
-from fsslib.experiments.sweeps import NAMES, Experiment, Sweep, find_sweep
 from fsslib.files.storage import read_json, write_bytes
 from stages.support import paths
 from stages.support.common import command, make_app, say
@@ -66,7 +66,7 @@ def main(
         raise FsslibError("--format png needs --out FILE")
     table = compare(sweep, params, shot)
     if format == "png":
-        from fsslib.pictures.comparison import comparison_picture
+        from fsslib.pictures.table import comparison_picture
 
         content = comparison_picture(table)
     else:

@@ -5,7 +5,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from stages.cli import app
+from stages.tools.fss import app
 from tests.support.world import (
     EPISODES,
     FEATURES,

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from fsslib.data import counting
-from fsslib.datasets.description import Description, write_description
 from fsslib.data.manifest import ImageRecord, Manifest
 from fsslib.data.palette import voc_palette
+from fsslib.datasets.description import Description, write_description
 from fsslib.datasets.sources import check as check_module
 from fsslib.datasets.sources.check import CheckReport, check_dataset, palette_problem
 from fsslib.datasets.sources.tables import FoldRow, class_rows, fold_rows, without_class

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from fsslib.data import counting
-from fsslib.datasets.description import Description, write_description
 from fsslib.data.folds import (
     COCO_CLASSES,
     PASCAL_CLASSES,
@@ -18,8 +17,9 @@ from fsslib.data.folds import (
     contiguous_folds,
     strided_folds,
 )
-from fsslib.datasets.layout import count_listed
 from fsslib.data.manifest import load_manifest, save_manifest
+from fsslib.datasets.description import Description, write_description
+from fsslib.datasets.layout import count_listed
 from fsslib.datasets.scan import load_dataset, scan_voc
 from fsslib.errors import FsslibError
 from tests.support.fakes import (

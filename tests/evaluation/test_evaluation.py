@@ -15,8 +15,8 @@ from fsslib.evaluation.protocol import UNCHANGED, WORKING_BYTES, evaluate, predi
 from fsslib.evaluation.summary import fold_metrics
 from fsslib.evaluation.supports import make_bank, needs, pool_support
 from fsslib.mining import pooling
+from fsslib.rectification.index import RegionIndex
 from fsslib.rectification.rectify import Rectification
-from fsslib.rectification.search_index import RegionIndex
 from tests.support.oracles import naive_class_iou, naive_episode, naive_fb_iou, naive_prototypes
 from tests.support.scenes import NAMES, Scenes, TinyEncoder
 

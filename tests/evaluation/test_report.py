@@ -5,6 +5,7 @@ import pytest
 
 from fsslib.errors import FsslibError
 from fsslib.evaluation.metrics import Counts
+from fsslib.evaluation.result_files import comparison_table, scores
 from fsslib.evaluation.summary import (
     COMMON,
     common_head,
@@ -12,7 +13,6 @@ from fsslib.evaluation.summary import (
     overall_metrics,
     overall_references,
 )
-from fsslib.evaluation.tables import comparison_table, scores
 from tests.support.helpers import one_line
 
 NAMES = {1: "ant", 2: "bee", 3: "cow"}

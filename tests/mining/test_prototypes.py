@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from fsslib.files.storage import create_hdf5
-from fsslib.mining.features import describe_image, write_shard
+from fsslib.mining.extraction import describe_image, write_shard
 from fsslib.mining.prototypes import (
     collect_prototypes,
     fold_prototypes,

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from typer.testing import CliRunner
 
-from stages.cli import app
+from stages.tools.fss import app
 from tests.support.page_browser import chromium, measure, needs_chromium
 from tests.support.page_fakes import HOSTILE, change_json, forget, write_curve, write_run
 

@@ -11,7 +11,7 @@ from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
 from fsslib.evaluation.episodes import Episode
 from fsslib.pictures.page.ranking import best_and_worst, different_queries, episode_iou
-from stages.cli import app
+from stages.tools.fss import app
 from tests.support.helpers import save_trained
 from tests.support.project import ROOT, TINY
 

@@ -8,8 +8,8 @@ from fsslib import Segmenter
 from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
 from fsslib.prediction.calibration import draw_trials, prediction_score, score_trials
+from fsslib.prediction.calibration_files import Calibration
 from fsslib.prediction.presence import Presence
-from fsslib.prediction.presence_files import Calibration
 from tests.support.helpers import one_line
 from tests.support.scenes import Scenes
 

@@ -6,6 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from fsslib.prediction.calibration_files import (
+    DEFAULT,
+    Calibration,
+    find_presence,
+    presence_path,
+    presence_settings,
+    write_presence,
+)
 from fsslib.prediction.presence import (
     TOP_SHARE,
     Presence,
@@ -15,14 +23,6 @@ from fsslib.prediction.presence import (
     fit_presence,
     measure_rates,
     presence_scores,
-)
-from fsslib.prediction.presence_files import (
-    DEFAULT,
-    Calibration,
-    find_presence,
-    presence_path,
-    presence_settings,
-    write_presence,
 )
 from fsslib.prediction.typical import Moments, Typical
 from fsslib.rectification.rectify import Rectification

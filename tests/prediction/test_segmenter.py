@@ -17,10 +17,10 @@ from fsslib.encoders.weights import load_weights
 from fsslib.evaluation.episodes import Episode
 from fsslib.evaluation.protocol import evaluate, predict_episode
 from fsslib.prediction.segmenter import fitted
-from fsslib.rectification.describing import ImageRegions, write_regions
+from fsslib.rectification.index import RegionIndex
+from fsslib.rectification.index_building import ImageRegions, write_regions
+from fsslib.rectification.index_reading import load_index
 from fsslib.rectification.rectify import Rectification
-from fsslib.rectification.search_index import RegionIndex
-from fsslib.rectification.stored_index import load_index
 from tests.support.helpers import one_line, save_trained
 from tests.support.scenes import Scenes
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from fsslib.rectification import ivf_search
+from fsslib.rectification.index import RegionIndex
 from fsslib.rectification.ivf_search import ivf_index
 from fsslib.rectification.rectify import rectify_foreground
-from fsslib.rectification.search_index import RegionIndex
 from tests.support.helpers import one_line
 
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from fsslib.rectification import rectify as rectification
+from fsslib.rectification.index import RegionIndex
 from fsslib.rectification.rectify import fuse_background, rectify_foreground
-from fsslib.rectification.search_index import RegionIndex
 from tests.support.oracles import naive_rectified
 
 

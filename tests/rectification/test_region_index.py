@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from fsslib.files.storage import create_hdf5
-from fsslib.rectification.describing import describe_regions, write_regions
-from fsslib.rectification.stored_index import load_index
+from fsslib.rectification.index_building import describe_regions, write_regions
+from fsslib.rectification.index_reading import load_index
 from tests.support.helpers import bilinear, one_line
 
 REMEDY = "run the stage 'index' again"

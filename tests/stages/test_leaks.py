@@ -15,7 +15,7 @@ from fsslib.data.images import read_mask
 from fsslib.data.manifest import load_manifest
 from fsslib.files.shards import file_digest
 from fsslib.files.storage import read_hdf5, read_ids
-from fsslib.rectification.describing import KIND, VERSION
+from fsslib.rectification.index_building import KIND, VERSION
 from tests.support.fakes import png_bytes
 from tests.support.world import (
     CLUSTERS,

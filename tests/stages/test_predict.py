@@ -15,7 +15,7 @@ from fsslib.encoders.running import make_encode
 from fsslib.encoders.weights import load_weights
 from fsslib.evaluation.episodes import Episode
 from fsslib.evaluation.protocol import evaluate
-from fsslib.prediction.presence_files import presence_path
+from fsslib.prediction.calibration_files import presence_path
 from stages.tools import calibrate as calibrate_stage
 from stages.tools import predict as predict_stage
 from tests.support.fakes import REAL, needs_voc, png_bytes, write

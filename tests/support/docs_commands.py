@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from fsslib.experiments.presets import PRESETS
 from fsslib.experiments.sweeps import NAMES
-from stages.cli import COMMANDS, STEPS
+from stages.tools.fss import COMMANDS, STEPS
 from tests.support.docs_parsers import WrongCommand, parse, parser_of
 from tests.support.project import ROOT
 

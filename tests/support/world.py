@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from fsslib.datasets.description import Description, write_description
-from stages.cli import COMMANDS
+from stages.tools.fss import COMMANDS
 from tests.support.fakes import png_bytes, write
 from tests.support.scenes import scene
 

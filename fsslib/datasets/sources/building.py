@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fsslib.datasets.description import FILE
-from fsslib.datasets.layout import count_listed
 from fsslib.data.manifest import Manifest
 from fsslib.data.palette import voc_palette
+from fsslib.datasets.description import FILE
+from fsslib.datasets.layout import count_listed
 from fsslib.datasets.scan import load_dataset
 from fsslib.errors import FsslibError
 from fsslib.files.storage import read_json, write_json

@@ -5,6 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fsslib.data.folds import IGNORE
+from fsslib.data.images import decode_mask, decode_photograph
+from fsslib.data.manifest import ImageRecord, Manifest, load_manifest
+from fsslib.data.palette import voc_palette
 from fsslib.datasets.counting import (
     Measured,
     content_digest,
@@ -13,11 +17,7 @@ from fsslib.datasets.counting import (
     read_bytes,
 )
 from fsslib.datasets.description import read_description
-from fsslib.data.folds import IGNORE
-from fsslib.data.images import decode_mask, decode_photograph
 from fsslib.datasets.layout import Entry, Layout, find_layout
-from fsslib.data.manifest import ImageRecord, Manifest, load_manifest
-from fsslib.data.palette import voc_palette
 from fsslib.datasets.scan import (
     check_classes,
     class_problem,

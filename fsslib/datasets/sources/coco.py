@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fsslib.datasets.counting import map_in_processes
-from fsslib.datasets.description import Description, write_description
 from fsslib.data.folds import COCO_CATEGORIES, COCO_CLASSES, contiguous_folds
 from fsslib.data.images import MAX_PIXELS, PHOTO_SUFFIXES, size_and_orientation, turn
-from fsslib.datasets.layout import IMAGE_FOLDER, SPLITS, index_folder
 from fsslib.data.manifest import Manifest, check_id
+from fsslib.datasets.counting import map_in_processes
+from fsslib.datasets.description import Description, write_description
+from fsslib.datasets.layout import IMAGE_FOLDER, SPLITS, index_folder
 from fsslib.datasets.sources.building import (
     Progress,
     encode_mask,

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from fsslib.datasets.counting import content_digest, map_in_processes
-from fsslib.datasets.description import Description, write_description
 from fsslib.data.folds import BACKGROUND, IGNORE, balanced_folds
 from fsslib.data.images import PHOTO_SUFFIXES
-from fsslib.datasets.layout import IMAGE_FOLDER, index_folder, read_list
 from fsslib.data.manifest import Manifest, check_id
+from fsslib.datasets.counting import content_digest, map_in_processes
+from fsslib.datasets.description import Description, write_description
+from fsslib.datasets.layout import IMAGE_FOLDER, index_folder, read_list
 from fsslib.datasets.sources.building import (
     Progress,
     place,
@@ -22,7 +22,14 @@ from fsslib.datasets.sources.building import (
     verify,
 )
 from fsslib.datasets.sources.classes_file import ClassesFile, read_classes_file
-from fsslib.datasets.sources.own_masks import Job, Pair, as_int, convert, discover_classes, is_colored
+from fsslib.datasets.sources.own_masks import (
+    Job,
+    Pair,
+    as_int,
+    convert,
+    discover_classes,
+    is_colored,
+)
 from fsslib.errors import FsslibError
 
 VERSION = 1

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ImageOps
 
-from fsslib.datasets.counting import map_in_processes
 from fsslib.data.folds import BACKGROUND, IGNORE, MAX_CLASS_ID
 from fsslib.data.images import index_values, open_mask, size_and_orientation, turn
+from fsslib.datasets.counting import map_in_processes
 from fsslib.datasets.sources.building import Progress, encode_mask, is_done, put
 from fsslib.datasets.sources.classes_file import BLACK, CREAM, ClassesFile, Color
 from fsslib.errors import FsslibError

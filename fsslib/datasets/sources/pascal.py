@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.io import loadmat
 
-from fsslib.datasets.description import Description, write_description
 from fsslib.data.folds import PASCAL_CLASSES, contiguous_folds
-from fsslib.datasets.layout import IMAGE_FOLDER, MASK_FOLDERS, SPLITS, parse_list
 from fsslib.data.manifest import Manifest
+from fsslib.datasets.description import Description, write_description
+from fsslib.datasets.layout import IMAGE_FOLDER, MASK_FOLDERS, SPLITS, parse_list
 from fsslib.datasets.sources.archives import iter_members
 from fsslib.datasets.sources.building import (
     Progress,

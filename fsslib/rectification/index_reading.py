@@ -15,9 +15,9 @@ from torch import Tensor
 from fsslib.errors import FsslibError
 from fsslib.files.shards import shard_files
 from fsslib.files.storage import read_array, read_hdf5, read_ids, require_form
-from fsslib.rectification.describing import KIND, REMEDY, VERSION
+from fsslib.rectification.index import RegionIndex, Regions, SearchIndex
+from fsslib.rectification.index_building import KIND, REMEDY, VERSION
 from fsslib.rectification.search import rechunked
-from fsslib.rectification.search_index import RegionIndex, Regions, SearchIndex
 
 
 def load_index(folder: Path, memory_bytes: int | None = None) -> SearchIndex:

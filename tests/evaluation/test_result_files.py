@@ -3,7 +3,7 @@
 import csv
 import io
 
-from fsslib.evaluation.tables import class_rows, results_table, scores
+from fsslib.evaluation.result_files import class_rows, results_table, scores
 
 FOLDS = {
     0: {

@@ -8,12 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 import fsslib
-from stages.cli import COMMANDS, app, summary
+from stages.tools.fss import COMMANDS, app, summary
 
 PROBE = """
 import sys
 from typer.testing import CliRunner
-from stages.cli import app
+from stages.tools.fss import app
 result = CliRunner().invoke(app, ["--help"])
 assert result.exit_code == 0, result.output
 assert not {"torch", "h5py", "numpy"} & set(sys.modules), sorted(sys.modules)

@@ -1,6 +1,6 @@
 import torch
 
-from fsslib.evaluation.feature_cache import FeatureCache
+from fsslib.evaluation.query_features import FeatureCache
 
 SIZE = 4 * 2 * 3 * 5
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 from PIL import Image
 
-from fsslib.experiments.comparison import (
+from fsslib.experiments.paper import Published
+from fsslib.experiments.sweeps import Experiment
+from fsslib.experiments.table import (
     Comparison,
     Measured,
     Row,
     comparison_csv,
     comparison_markdown,
 )
-from fsslib.experiments.paper import Published
-from fsslib.experiments.sweeps import Experiment
-from fsslib.pictures.comparison import OURS, PAPER, comparison_picture
+from fsslib.pictures.table import OURS, PAPER, comparison_picture
 
 ROWS = (
     Row(

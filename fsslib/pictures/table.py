@@ -4,7 +4,7 @@ import io
 
 from PIL import Image, ImageDraw, ImageFont
 
-from fsslib.experiments.comparison import NOT_RUN, Comparison, Row
+from fsslib.experiments.table import NOT_RUN, Comparison, Row
 
 WIDTH, LABEL, BARS, LINE, MARGIN = 900, 230, 420, 30, 12
 """px: the picture, the column of labels, the axis, a row, the border; numbers stand right of it."""

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from fsslib.files.storage import create_hdf5
+from fsslib.mining.extraction import FeatureStore, describe_image, quantise, write_shard
 from fsslib.mining.feature_files import prototype_rows
-from fsslib.mining.features import FeatureStore, describe_image, quantise, write_shard
 from fsslib.mining.pooling import masked_average
 from fsslib.mining.pseudo_masks import pseudo_mask
 from tests.support.helpers import one_line

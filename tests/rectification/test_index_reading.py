@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from fsslib.rectification import search
-from fsslib.rectification.describing import REGION_ROWS, ImageRegions, write_regions
+from fsslib.rectification.index import RegionIndex
+from fsslib.rectification.index_building import REGION_ROWS, ImageRegions, write_regions
+from fsslib.rectification.index_reading import StoredIndex, load_index, open_index
 from fsslib.rectification.rectify import rectify_foreground
-from fsslib.rectification.search_index import RegionIndex
-from fsslib.rectification.stored_index import StoredIndex, load_index, open_index
 from tests.support.helpers import one_line
 
 SIZES = [0, 3, 1, 0, 5, 2, 40, 1, 0, 0, 2, 7, 1, 4, 0, 3]

@@ -68,7 +68,7 @@ class LazySteps(TyperGroup):
 
 def summary(step: str) -> str:
     """The first line of a step's module, read without importing it."""
-    path = Path(__file__).parents[1].joinpath(*COMMANDS[step].split(".")).with_suffix(".py")
+    path = Path(__file__).parents[2].joinpath(*COMMANDS[step].split(".")).with_suffix(".py")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return (ast.get_docstring(tree) or step).splitlines()[0].split(": ", 1)[-1]
 
