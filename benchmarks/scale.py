@@ -24,6 +24,7 @@ from benchmarks.parts import Json, timed
 from fsslib.encoders.build import feature_shape
 from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.running import Precision, make_encode, map_ordered, one_thread_each
+from fsslib.mining import extraction
 from fsslib.mining import pseudo_masks as annotate
 from fsslib.mining.pseudo_masks import PseudoMasks, encode_png, write_masks
 from fsslib.rectification import index_building as region_index
