@@ -1,4 +1,4 @@
-"""Building a manifest from a VOC-layout folder: every mask read once, every fault named."""
+"""Building a manifest from a VOC-layout folder; every mask is read once, every problem is named."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -23,7 +23,11 @@ COCO_FOLDS = {"contiguous": contiguous_folds, "strided": strided_folds}
 
 
 def check_classes(classes: Mapping[int, str], folds: Sequence[Sequence[int]]) -> None:
-    """Raise `FsslibError` unless ids are 1 to 254 and every fold is novel ids beside base ids."""
+    """Raise `FsslibError` unless ids are 1 to 254 and every fold has novel and base ids.
+
+    A dataset with one class is accepted too. Its class is novel in every fold, so training on it is
+    impossible.
+    """
     for class_id, name in classes.items():
         if not 1 <= class_id <= MAX_CLASS_ID:
             raise FsslibError(
@@ -36,7 +40,7 @@ def check_classes(classes: Mapping[int, str], folds: Sequence[Sequence[int]]) ->
         unknown = sorted(set(fold) - set(classes))
         if unknown:
             raise FsslibError(f"fold {index} names class {unknown[0]}, which has no name: add it")
-        if not fold or len(set(fold)) == len(classes):
+        if not fold or 1 < len(classes) == len(set(fold)):
             raise FsslibError(
                 f"fold {index} has {len(fold)} of {len(classes)} classes, a fold needs at least "
                 "one novel and one base class: list the folds otherwise"
@@ -44,7 +48,7 @@ def check_classes(classes: Mapping[int, str], folds: Sequence[Sequence[int]]) ->
 
 
 def size_problem(entry: Entry, measured: Measured) -> str | None:
-    """Whether photograph and mask differ in size, in one line, or None."""
+    """One line that says how photograph and mask differ in size, or None."""
     if measured.mask is None or measured.image_size is None:
         return None
     mask, (height, width) = measured.mask, measured.image_size
@@ -60,7 +64,7 @@ def size_problem(entry: Entry, measured: Measured) -> str | None:
 
 
 def class_problem(entry: Entry, measured: Measured, classes: Mapping[int, str]) -> str | None:
-    """Whether a mask holds undefined class ids, in one line, or None."""
+    """One line that names the undefined class ids of a mask, or None."""
     values = measured.mask.pixels if measured.mask is not None else {}
     unknown = [v for v in values if v not in classes and v not in (BACKGROUND, IGNORE)]
     if not unknown:
@@ -73,14 +77,14 @@ def class_problem(entry: Entry, measured: Measured, classes: Mapping[int, str]) 
 
 
 def record_problem(entry: Entry, measured: Measured, classes: Mapping[int, str]) -> str | None:
-    """What is wrong with a measured pair, in one line, or None."""
+    """One line that describes the problem of a measured pair, or None."""
     if measured.problem is not None:
         return measured.problem
     return size_problem(entry, measured) or class_problem(entry, measured, classes)
 
 
 def _ranges(ids: Iterable[int]) -> str:
-    """`1-20` for 1 to 20, `1-3, 7` for 1, 2, 3, 7."""
+    """Format ids as ranges: `1-20` for 1 to 20, `1-3, 7` for 1, 2, 3, 7."""
     runs: list[list[int]] = []
     for i in sorted(ids):
         if runs and i == runs[-1][-1] + 1:
@@ -91,7 +95,7 @@ def _ranges(ids: Iterable[int]) -> str:
 
 
 def to_record(entry: Entry, measured: Measured) -> ImageRecord:
-    """The manifest's record of a pair without problem."""
+    """Make the manifest's record of a pair that has no problem."""
     assert entry.image is not None
     assert entry.mask is not None
     assert measured.mask is not None
@@ -111,8 +115,8 @@ def scan_voc(
 ) -> Manifest:
     """Build the manifest of a VOC-layout folder.
 
-    Photographs are measured from their headers; masks are decoded once and remembered in `cache`
-    by their content, also when the scan is interrupted.
+    Sizes of photographs come from their headers. Masks are decoded once, and their counts are
+    cached by content in `cache`, also when the scan is interrupted.
 
     Args:
         root: folder with `JPEGImages`, `SegmentationClass` (or `SegmentationClassAug`) and
@@ -121,12 +125,12 @@ def scan_voc(
         classes: class id (1 to 254) -> name.
         folds: novel class ids of each fold.
         folds_rule: how the folds were made.
-        processes: that read masks.
-        on_progress: called with 1 after every image (`layout.count_listed` tells how many come).
-        cache: file to remember counts in; None remembers nothing.
+        processes: number of processes that read masks.
+        on_progress: called with 1 after every image (`layout.count_listed` gives the total).
+        cache: file that caches counts; None for no cache.
 
     Raises:
-        FsslibError: the first problem by id, with the number of the others.
+        FsslibError: the first problem by id, with the number of other problems.
     """
     check_classes(classes, folds)
     layout = find_layout(root)
@@ -159,7 +163,7 @@ def scan_voc(
 def _measured(
     root: Path, entries: Sequence[Entry], processes: int, cache: Path | None
 ) -> Generator[tuple[Entry, Measured], None, None]:
-    """Each entry with what its files hold; what was counted is remembered, however this ends."""
+    """Yield each entry with its measurements; new counts are always cached, also after an error."""
     known, fresh = load_cache(cache), {}
     pairs = [(root / (e.image or ""), root / (e.mask or "")) for e in entries]
     try:
@@ -181,15 +185,16 @@ def _first(problems: list[str], root: Path) -> FsslibError:
 def describe_dataset(
     dataset: str, root: Path, coco_folds: str = "contiguous"
 ) -> tuple[dict[int, str], list[list[int]], str]:
-    """Classes, folds and the rule of the folds of a dataset.
+    """Return the classes, the folds and the fold rule of a dataset.
 
     Args:
         dataset: `pascal`, `coco` or `folder`.
-        root: its folder; `dataset.json` in it must agree, and is needed for `folder`.
+        root: folder of the dataset. A `dataset.json` in it must name the same dataset; it is
+            required for `folder`.
         coco_folds: `contiguous` (PANet, the paper) or `strided` (HSNet, BAM).
 
     Raises:
-        FsslibError: unknown dataset or rule, or a folder that holds another dataset.
+        FsslibError: the dataset or the rule is unknown, or the folder holds another dataset.
     """
     if dataset not in ("pascal", "coco", "folder"):
         raise FsslibError(f"dataset {dataset!r} is not one of pascal, coco, folder")
@@ -219,9 +224,10 @@ def load_dataset(
     cache: Path | None = None,
     coco_folds: str = "contiguous",
 ) -> Manifest:
-    """Build the manifest of a prepared dataset; arguments and errors as its two parts.
+    """Build the manifest of a prepared dataset.
 
-    See `describe_dataset` for `dataset`, `root` and `coco_folds`, `scan_voc` for the others.
+    See `describe_dataset` for `dataset`, `root` and `coco_folds`, and `scan_voc` for the other
+    arguments. Errors are those of both functions.
     """
     classes, folds, rule = describe_dataset(dataset, root, coco_folds)
     return scan_voc(root, dataset, classes, folds, rule, processes, on_progress, cache)

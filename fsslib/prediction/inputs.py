@@ -18,7 +18,8 @@ Photograph = UInt8 | str | Path
 """(H, W, 3) uint8 sRGB, or the path of a photograph of any kind and EXIF rotation."""
 
 Mask = npt.NDArray[Any] | str | Path
-"""(H, W) integers or booleans, or the path of a lossless mask."""
+"""(H, W) integers or booleans, or the path of a lossless mask or an annotation file: JSON of
+LabelMe, COCO or Label Studio, or text of YOLO."""
 
 
 def fitted(image: UInt8, max_side: int | None) -> UInt8:
@@ -48,12 +49,20 @@ def as_photograph(image: Photograph) -> UInt8:
 
 
 def as_support(
-    image: Photograph, mask: Mask, mask_value: int | None, name: str
+    image: Photograph, mask: Mask, mask_value: int | None, name: str, label: str | None = None
 ) -> tuple[UInt8, UInt8]:
-    """A photograph and its mask, read and checked."""
+    """A photograph and its mask, read and checked.
+
+    Args:
+        image: see `Photograph`.
+        mask: see `Mask`.
+        mask_value: see `support_mask`.
+        name: of the mask, for messages.
+        label: to take of an annotation file with several.
+    """
     values = as_photograph(image)
     if isinstance(mask, (str, Path)) and isinstance(image, (str, Path)):
-        return values, read_support_mask(Path(mask), Path(image), mask_value)
+        return values, read_support_mask(Path(mask), Path(image), mask_value, label)
     if isinstance(mask, (str, Path)):
         raise FsslibError(f"{name} is the file {mask}, its photograph an array: give both alike")
     marked = support_mask(mask, mask_value, name)

@@ -194,7 +194,8 @@ class Segmenter:
         Args:
             name: of the class.
             images: one or more photographs.
-            masks: one for each, of its size. Every value but 0 is the class.
+            masks: one for each, of its size. Every value but 0 is the class. Of an annotation file
+                with several labels the one called `name` is taken.
             mask_value: 1 to 255: only this value is the class, 255 is neither class nor
                 background, everything else is background.
 
@@ -212,7 +213,7 @@ class Segmenter:
                 "of both, at least one: give a mask for each photograph"
             )
         pairs = [
-            as_support(image, mask, mask_value, f"mask {number + 1} of {name}")
+            as_support(image, mask, mask_value, f"mask {number + 1} of {name}", name)
             for number, (image, mask) in enumerate(zip(photographs, marked, strict=True))
         ]
         with torch.no_grad():

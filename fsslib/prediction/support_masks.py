@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8, size_and_orientation
+from fsslib.datasets.labels.mask_values import GRAY, as_gray, binary_cut, count_values
+from fsslib.datasets.labels.single import SUFFIXES, read_support_labels
 from fsslib.datasets.sources.own_masks import is_colored, read_any_mask
 from fsslib.errors import FsslibError
 
@@ -50,13 +52,36 @@ def _what_is_missing(array: npt.NDArray[np.generic], mask_value: int | None) -> 
     return f"holds no pixel of value {mask_value}, it holds {found}: choose one of its values"
 
 
-def read_support_mask(path: Path, photograph: Path, mask_value: int | None) -> UInt8:
+def read_support_mask(
+    path: Path, photograph: Path, mask_value: int | None, label: str | None = None
+) -> UInt8:
     """Read the mask of a photograph; arguments, result and errors as `support_mask`.
+
+    Annotation files (JSON of LabelMe, COCO and Label Studio, text of YOLO) are drawn. A gray mask
+    with smoothed edges is cut at half.
+
+    Args:
+        path: of the mask or annotation file.
+        photograph: that it belongs to.
+        mask_value: see `support_mask`; of masks alone.
+        label: of an annotation file with several labels, the one to take.
 
     Raises:
         FsslibError: unreadable, lossy, partly transparent, of another size than its photograph,
-            or in colours though a value is asked for.
+            in colours though a value is asked for, or an annotation file of several labels
+            without `label` among them.
     """
+    if path.suffix.lower() in SUFFIXES:
+        labels = read_support_labels(path, photograph)
+        if mask_value is not None:
+            raise FsslibError(
+                f"{path} holds labels, no values: leave the value {mask_value} away and name the "
+                f"class ({', '.join(labels.names)})"
+            )
+        drawn = labels.mask(labels.choose(label), INSIDE)
+        if not (drawn == INSIDE).any():
+            raise FsslibError(f"{path} labels no pixel of {photograph}: draw its outline again")
+        return drawn
     colored = is_colored(path)
     if colored and mask_value is not None:
         raise FsslibError(
@@ -73,11 +98,25 @@ def read_support_mask(path: Path, photograph: Path, mask_value: int | None) -> U
             f"mask {path} is {values.shape[1]}x{values.shape[0]} px, its photograph {photograph} "
             f"{width}x{height} px: {hint}"
         )
+    if mask_value is None:
+        values = (values >= smooth_cut(path)).astype(np.uint8)
     return support_mask(values, mask_value, f"mask {path}")
 
 
+def smooth_cut(path: Path) -> int:
+    """The value from which on a mask shows its object.
+
+    It is half of the brightest value where the edges of a gray mask are smoothed, else 1.
+    """
+    colored = is_colored(path)
+    counts = count_values((path, colored))
+    gray = as_gray(counts) if colored else counts
+    cut = binary_cut(gray) if gray is not None and len(gray.pixels) > 2 else None
+    return 1 if cut is None else cut * (GRAY if colored else 1)
+
+
 def marked_values(path: Path) -> list[int]:
-    """The values but 0 of an index mask, ascending; nothing of a mask in colours."""
-    if is_colored(path):
+    """The values but 0 of an index mask, ascending; nothing of other masks and annotations."""
+    if path.suffix.lower() in SUFFIXES or is_colored(path) or smooth_cut(path) > 1:
         return []
     return [int(v) for v in np.unique(read_any_mask(path, by_color=False)) if v]

@@ -9,6 +9,8 @@ from pathlib import Path
 import typer
 from typer.core import TyperCommand
 
+from fsslib.datasets.labels.single import SUFFIXES, read_support_labels
+
 
 class ManyValues(TyperCommand):
     """Lets an option that may be repeated take several values at once: `--images a b`."""
@@ -94,3 +96,14 @@ def parse_support(joined: str) -> SupportOption:
         )
     name, photograph, mask = values if len(values) == 3 else (UNNAMED, *values)
     return SupportOption(name, Path(photograph), Path(mask))
+
+
+def class_name(support: SupportOption) -> str:
+    """The class of a support: NAME, or without it the only label of an annotation file.
+
+    Raises:
+        FsslibError: no NAME, and the file cannot be read or holds several labels.
+    """
+    if support.name != UNNAMED or support.mask.suffix.lower() not in SUFFIXES:
+        return support.name
+    return read_support_labels(support.mask, support.photograph).choose(None)

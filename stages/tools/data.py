@@ -1,25 +1,21 @@
 """`fss data`: datasets from official archives and own files, and the check of any of them."""
 
 import os
-import sys
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from fsslib.data.manifest import Manifest
+from fsslib.datasets.labels.detect import FORMATS
 from fsslib.datasets.layout import count_listed
-from fsslib.datasets.sources.check import CheckReport, check_dataset
+from fsslib.datasets.sources.check import check_dataset
 from fsslib.datasets.sources.coco import prepare_coco
 from fsslib.datasets.sources.folder import FolderOptions, prepare_folder
 from fsslib.datasets.sources.pascal import prepare_pascal
-from fsslib.datasets.sources.tables import MIN_PIXELS, ClassRow, FoldRow, class_rows, fold_rows
 from fsslib.errors import FsslibError
 from stages.support import paths
 from stages.support.common import Bar, command, project_root, say
+from stages.support.data_report import SHOWN, print_report, print_tables, say_folder, say_placed
 from stages.support.inputs import read_params
 from stages.support.options import ManyValues
 
@@ -30,14 +26,12 @@ app = typer.Typer(
     help="Prepare and check datasets.",
 )
 
-SHOWN = 20
-"""Findings of one kind that are printed without --all."""
-
 Processes = Annotated[
     int, typer.Option(min=1, max=256, help="Processes that decode images and masks.")
 ]
 Out = Annotated[Path, typer.Option(help="Folder to make; must not exist or be empty.")]
 CPUS = min(8, os.cpu_count() or 1)
+KINDS = ", ".join(FORMATS)
 
 
 class Steps:
@@ -65,7 +59,7 @@ class Steps:
         self._done = done
 
 
-@app.command()
+@app.command(cls=ManyValues)
 @command
 def pascal(
     voc: Annotated[
@@ -76,15 +70,28 @@ def pascal(
         Path | None,
         typer.Option(help="benchmark.tgz of SBD, or the folder unpacked from it; may be absent."),
     ] = None,
+    train_list: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Training images instead of the merged list: plain ids, PFENet's or HSNet's "
+            "lines; several files are joined. With --val-list."
+        ),
+    ] = None,
+    val_list: Annotated[
+        list[Path] | None, typer.Option(help="Validation images, likewise.")
+    ] = None,
     processes: Processes = CPUS,
 ) -> None:
     """Make PASCAL-5i from the official archives: VOC 2012, and SBD merged into its train set.
 
     Train is VOC train and SBD without VOC val (10 582 images), val is VOC val (1 449); where both
-    have an image, VOC's own mask is taken. An interrupted run goes on where it stopped.
+    have an image, VOC's own mask is taken. --train-list and --val-list make the splits of another
+    repository instead. An interrupted run goes on where it stopped.
     """
     with Steps() as steps:
-        report, manifest = prepare_pascal(voc, sbd, out, processes, steps)
+        report, manifest = prepare_pascal(
+            voc, sbd, out, processes, steps, train_list or (), val_list or ()
+        )
     print_tables(manifest)
     say(
         f"{out}: {report.train} training images ({report.from_voc} masks of VOC, "
@@ -120,7 +127,7 @@ def coco(
         f"{report.instances} instances, {report.crowds} crowds, {report.empty} images without any; "
         f"{report.turned} masks turned as their photographs' EXIF tag says"
     )
-    _say_placed(report.placed)
+    say_placed(report.placed)
     _next(out, "coco")
 
 
@@ -128,44 +135,72 @@ def coco(
 @command
 def folder(
     images: Annotated[Path, typer.Option(help="Folder of photographs.")],
-    masks: Annotated[Path, typer.Option(help="Folder of masks with the photographs' names.")],
     out: Out,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="Annotations: a folder of masks, of LabelMe or YOLO files, an export of CVAT or "
+            "Roboflow, or a JSON file of COCO or Label Studio."
+        ),
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(help="Folder of masks with the photographs' names, instead of --labels."),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", help=f"What --labels are, when not found out: {KINDS}."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the class where masks show only one.")
+    ] = None,
     classes: Annotated[
         Path | None,
         typer.Option(help="classes.yaml: names, colours, novel classes (see docs/data.md)."),
     ] = None,
+    zero_is_class: Annotated[
+        bool, typer.Option(help="Index masks in which 0 is a class and 255 the background.")
+    ] = False,
     mask_suffix: Annotated[
         str, typer.Option(help="What mask names add to image names, such as _mask.")
     ] = "",
     exif: Annotated[
         str,
-        typer.Option(help="Pixels that masks lie on: displayed (EXIF rotation applied) or stored."),
+        typer.Option(
+            help="Pixels that labels lie on: displayed (EXIF rotation applied) or stored."
+        ),
     ] = "displayed",
     train: Annotated[Path | None, typer.Option(help="List of training ids, with --val.")] = None,
     val: Annotated[Path | None, typer.Option(help="List of validation ids.")] = None,
     val_share: Annotated[
         float, typer.Option(min=0, max=1, help="Share drawn for validation without lists.")
     ] = 0.2,
-    seed: Annotated[int, typer.Option(min=0, help="Of that draw.")] = 0,
-    folds: Annotated[int | None, typer.Option(min=2, help="How many folds to make.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of that draw.")] = 0,
+    folds: Annotated[int | None, typer.Option(min=2, help="Number of folds to make.")] = None,
     processes: Processes = CPUS,
 ) -> None:
-    """Make a dataset from own photographs and index or colour masks.
+    """Make a dataset from own photographs and labels of any common format.
 
-    Classes are those of --classes, else every value or colour found. Classes too small for
-    episodes are reported.
+    fss data folder --images photos --labels labels --out data/mine
+
+    The format is found out and said. Classes keep the names that the labels give them, unless
+    --classes says otherwise. What is left out is counted and named. Writes a folder in VOC layout
+    with dataset.json.
     """
-    options = FolderOptions(mask_suffix, exif, val_share, seed, train, val, folds)
+    if (labels is None) == (masks is None):
+        raise FsslibError("give --labels, or --masks for a folder of masks, and not both")
+    if masks is not None and format_ is not None:
+        raise FsslibError("--format goes with --labels: --masks are masks")
+    options = FolderOptions(
+        "masks" if masks is not None else format_, name, zero_is_class, mask_suffix, exif,
+        val_share, seed, train, val, folds,
+    )  # fmt: skip
+    given = labels or masks
+    assert given is not None
     with Steps() as steps:
-        report, manifest = prepare_folder(images, masks, classes, out, options, processes, steps)
+        report, manifest = prepare_folder(images, given, classes, out, options, processes, steps)
     print_tables(manifest)
-    say(
-        f"{out}: {report.train} training and {report.val} validation images with {report.masks} "
-        f"masks; {report.unlabelled} photographs without a mask are left out (name their folder "
-        f"in 'unlabeled:' to mine them); {report.turned} photographs have an EXIF rotation"
-    )
-    _say_placed(report.placed)
-    _next(out, "folder")
+    say_folder(report, manifest, given, images, out)
 
 
 @app.command()
@@ -209,75 +244,6 @@ def check(
 
 def _next(out: Path, dataset: str) -> None:
     say(f"next: set dataset: {dataset} and data_root: {out} in params.yaml")
-
-
-def _say_placed(placed: dict[str, int]) -> None:
-    say("photographs: " + ", ".join(f"{n} by {how}" for how, n in sorted(placed.items())))
-
-
-def _console() -> Console:
-    # Tables are for people and for logs: no terminal means wide enough, not 80 columns.
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120, highlight=False)
-
-
-def print_tables(manifest: Manifest) -> None:
-    """Print the per-class and per-fold tables of a manifest."""
-    _print_rows(class_rows(manifest), fold_rows(manifest), manifest.folds_rule)
-
-
-def _print_rows(classes: list[ClassRow], folds: list[FoldRow], rule: str) -> None:
-    console = _console()
-    table = Table(title="Classes")
-    for name in ("id", "class", "fold", "train images", "train px", "val images",
-                 f"val >= {MIN_PIXELS} px", "val px", ""):  # fmt: skip
-        table.add_column(name, justify="left" if name in ("class", "") else "right")
-    for c in classes:
-        table.add_row(
-            str(c.id), c.name, ", ".join(map(str, c.folds)), str(c.train_images),
-            str(c.train_pixels), str(c.val_images), str(c.val_large), str(c.val_pixels),
-            "too small" if c.too_small else "",
-        )  # fmt: skip
-    console.print(table)
-    table = Table(title=f"Folds ({rule})")
-    for name in ("fold", "novel classes", "labelled train", "with novel class", "remaining",
-                 "val pairs", "val images"):  # fmt: skip
-        table.add_column(name, justify="left" if name == "novel classes" else "right")
-    for f in folds:
-        table.add_row(
-            str(f.fold), ", ".join(f.novel), str(f.labelled), str(f.with_novel),
-            str(f.remaining), str(f.val_pairs), str(f.val_images),
-        )  # fmt: skip
-    console.print(table)
-
-
-def print_report(report: CheckReport, limit: int | None) -> None:
-    """Print what a check found."""
-    _print_rows(report.classes, report.folds, report.folds_rule)
-    print(f"dataset: {report.dataset} at {report.root}")
-    print("listed: " + ", ".join(f"{n} {split}" for split, n in report.listed.items()))
-    print("photographs: " + _modes(report.image_modes))
-    print("masks: " + _modes(report.mask_modes))
-    if report.sizes is not None:
-        (h, w), (tall, wide) = report.sizes
-        print(f"sizes: {w}x{h} to {wide}x{tall} px")
-    print(f"with an EXIF rotation: {report.turned}")
-    print(f"training images without any class: {report.no_class}")
-    print(f"files that no list names: {report.unlisted}")
-    small = [c.name for c in report.classes if c.too_small]
-    if small:
-        print(f"too small for five-shot episodes: {', '.join(small)}")
-    for (level, kind), number in sorted(report.counts().items()):
-        plural = "" if number == 1 else "s"
-        print(f"{number} {level}{plural}: {kind}")
-        found = [f.message for f in report.findings if (f.level, f.kind) == (level, kind)]
-        for message in found[:limit]:
-            print(f"  {message}")
-        if limit is not None and number > limit:
-            print(f"  and {number - limit} more: --all prints them")
-
-
-def _modes(modes: Counter[str]) -> str:
-    return ", ".join(f"{n} {mode}" for mode, n in modes.most_common()) or "none"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`preset`: a named setting written into params.yaml, comments kept."""
+"""`preset`: writes a named setting into params.yaml and keeps its comments."""
 
 import io
 import json
@@ -9,9 +9,11 @@ import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
+from fsslib.datasets.description import read_description
+from fsslib.errors import FsslibError
 from fsslib.experiments.presets import preset_values
 from fsslib.files.storage import write_bytes
-from stages.support.common import command, make_app, say
+from stages.support.common import command, make_app, project_root, say
 from stages.support.params_file import (
     PARAMS_FILE,
     load_params,
@@ -25,23 +27,32 @@ def main(
         str,
         typer.Argument(
             help="pascal-resnet50, pascal-resnet101, coco-resnet50, coco-resnet101 (the paper's), "
-            "voc-sample or procedural (the committed defaults)."
+            "voc-sample, own-photographs (a folder of 'fss data folder') or procedural (the "
+            "committed defaults)."
         ),
     ],
     data_root: Annotated[
         str | None, typer.Option(help="Folder of the dataset instead of the preset's.")
     ] = None,
+    unlabeled: Annotated[
+        str | None, typer.Option(help="Folder of photographs to mine beside the training images.")
+    ] = None,
 ) -> None:
     """Write a named setting into params.yaml; comments and the section `runtime` stay.
 
-    Every other key gets the preset's value, so that the last preset alone counts. The file is
-    checked before it is replaced, and what changed is printed.
+    Reads and writes params.yaml. Every other key gets the preset's value, so only the last preset
+    counts. The file is validated before it is replaced, and the changed keys are printed. For
+    own-photographs, `folds` becomes the list of all folds in data_root's dataset.json.
     """
     load_params()
     text = PARAMS_FILE.read_text(encoding="utf-8-sig")
     values = preset_values(name)
     if data_root is not None:
         values["data_root"] = data_root
+    if unlabeled is not None:
+        values["unlabeled"] = [*values["unlabeled"], unlabeled]
+    if values["dataset"] == "folder":
+        values["folds"] = _own_folds(str(values["data_root"]))
     changed, new = with_values(text, values)
     parse_params(new, PARAMS_FILE)
     if changed:
@@ -51,15 +62,31 @@ def main(
     say(f"{PARAMS_FILE} is {name}: {len(changed)} keys changed")
 
 
+def _own_folds(data_root: str) -> list[int]:
+    """Numbers of the folds of the user's own dataset.
+
+    Raises:
+        FsslibError: the dataset does not exist, or has a single class.
+    """
+    description = read_description(project_root() / data_root, required=True)
+    assert description is not None
+    if len(description.classes) < 2:
+        raise FsslibError(
+            f"{data_root} has one class: training needs two or more; 'fss predict' needs no "
+            "training"
+        )
+    return list(range(len(description.folds)))
+
+
 COMMENT_COLUMN = 21
-"""Where comments begin; a longer value pushes its own away, and the next value pulls it back."""
+"""Column where comments start. A longer value moves its comment; the next value moves it back."""
 
 
 def with_values(text: str, values: Mapping[str, Any]) -> tuple[list[str], str]:
-    """Set dotted keys in YAML text, block style and comments kept.
+    """Set dotted keys in YAML text, and keep block style and comments.
 
     Returns:
-        A line `key: old -> new` for each key that changed, and the new text.
+        A line `key: old -> new` for each changed key, and the new text.
     """
     yaml = YAML()
     yaml.width = 4096
@@ -81,7 +108,7 @@ def with_values(text: str, values: Mapping[str, Any]) -> tuple[list[str], str]:
 
 
 def _set(section: CommentedMap, key: str, value: object) -> None:
-    """Replace a value; a list's items one by one, since comments hang on it."""
+    """Replace a value; a list's items are replaced one by one, since comments belong to it."""
     old = section[key]
     if not (isinstance(old, list) and isinstance(value, list)):
         section[key] = value
@@ -100,7 +127,7 @@ def _null(representer: Any, value: None) -> Any:  # noqa: ANN401 - ruamel's
 
 
 def _plain(value: object) -> str:
-    """A value as one short text, whatever ruamel wraps it in."""
+    """A value as short text, without ruamel's wrapper types."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

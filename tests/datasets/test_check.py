@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsslib.data import counting
 from fsslib.data.manifest import ImageRecord, Manifest
 from fsslib.data.palette import voc_palette
+from fsslib.datasets import counting
 from fsslib.datasets.description import Description, write_description
 from fsslib.datasets.sources import check as check_module
 from fsslib.datasets.sources.check import CheckReport, check_dataset, palette_problem
@@ -189,7 +189,7 @@ def test_folder_dataset_is_checked_by_its_own_classes(voc: Path) -> None:
     report = check_dataset(voc)
     assert report.dataset == "folder"
     assert "defined are 1-2" in found(report, "size or class id")[0]
-    write_description(voc, Description("folder", {1: "a"}, ((1,),), "listed"))
+    write_description(voc, Description("folder", {1: "a", 2: "b"}, ((1, 2),), "listed"))
     assert "needs at least one novel and one base class" in check_dataset(voc).findings[0].message
 
 

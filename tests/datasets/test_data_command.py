@@ -75,7 +75,7 @@ def test_folder_reports_small_classes(tmp_path: Path) -> None:
     result = run("folder", "--images", tmp_path / "i", "--masks", tmp_path / "m", "--classes",
                  classes, "--out", out, "--processes", 1)  # fmt: skip
     assert result.exit_code == 0, result.stderr
-    assert "6 training and 2 validation images with index masks" in result.stderr
+    assert "6 training and 2 validation images; 0 photographs without a label" in result.stderr
     assert result.stdout.count("too small") == 3
     assert run("check", out, "--processes", 1).exit_code == 0
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from fsslib.data.images import read_image, read_mask
+from fsslib.datasets.labels import mask_source
 from fsslib.datasets.scan import load_dataset
-from fsslib.datasets.sources import own_masks
 from fsslib.datasets.sources.classes_file import read_classes_file
 from fsslib.datasets.sources.folder import FolderOptions, prepare_folder, split_ids
 from fsslib.datasets.sources.tables import class_rows
@@ -118,7 +118,7 @@ def test_without_classes_colours_are_named(own: Own) -> None:
 
 def test_smoothed_colours_are_refused_without_a_list(own: Own) -> None:
     photograph(1).save(own.masks / "pic 0.png")
-    assert "hold more than 254 colours, as smoothed edges do" in own.refused(None)
+    assert "colours fill no area, as smoothed edges do" in own.refused(None)
 
 
 @pytest.mark.parametrize(("text", "folds", "rule"), [
@@ -199,10 +199,17 @@ def test_colour_masks_need_listed_colours(own: Own) -> None:
     assert "holds colours: give every class its color" in own.refused()
 
 
-def test_masks_of_zero_and_255_are_explained(own: Own) -> None:
+def test_masks_of_zero_and_255_show_one_class(own: Own) -> None:
     for name, values in own.values.items():
         write(own.masks / f"{name}.png", png_bytes(np.where(values > 0, 255, 0).astype(np.uint8)))
-    assert "hold only 0 and 255, background and ignore" in own.refused(None)
+    report, manifest = own.prepare(None)
+    assert report.masks == "binary"
+    assert manifest.classes == {1: own.root.name}
+    assert manifest.folds == ((1,),)
+    assert f"one class, called {own.root.name!r} after its folder" in report.notes[0]
+    for record in manifest.train:
+        found = read_mask(own.root / "out" / record.mask)
+        assert (found == (own.values[record.id] > 0)).all()
 
 
 @pytest.mark.parametrize("kind", ["1", "I;16"])
@@ -249,8 +256,9 @@ def test_mask_suffix(own: Own) -> None:
     for path in list(own.masks.iterdir()):
         path.rename(path.with_name(f"{path.stem}_mask.png"))
     assert own.prepare(mask_suffix="_mask")[0].train == 8
-    with pytest.raises(FsslibError, match="has no photograph"):
-        own.prepare(out="other")
+    assert own.prepare(out="guessed")[0].train == 8
+    with pytest.raises(FsslibError, match="holds no mask that ends in '_other'"):
+        own.prepare(out="other", mask_suffix="_other")
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
@@ -324,10 +332,11 @@ def test_empty_and_missing_folders_are_named(own: Own, tmp_path: Path) -> None:
         prepare_folder(tmp_path / "gone", own.masks, None, tmp_path / "out")
 
 
-def test_one_class_cannot_make_folds(own: Own) -> None:
+def test_one_class_is_novel_and_makes_no_folds(own: Own) -> None:
     for name, values in own.values.items():
         write(own.masks / f"{name}.png", png_bytes(np.where(values > 0, 1, 0).astype(np.uint8)))
-    assert "1 classes cannot make 1 folds" in own.refused(None)
+    assert own.prepare(None)[1].folds == ((1,),)
+    assert "1 classes cannot make 2 folds" in Own(own.root / "b").refused("classes: [a]", folds=2)
 
 
 def test_small_classes_are_marked(own: Own) -> None:
@@ -352,9 +361,9 @@ def test_edited_and_removed_files_are_noticed_when_a_run_goes_on(
     for path in (own.masks / "pic 2.png", own.images / "pic 2.jpg"):
         path.unlink()
     read: list[str] = []
-    real = own_masks.read_any_mask
+    real = mask_source.read_any_mask
     monkeypatch.setattr(
-        own_masks, "read_any_mask", lambda p, c: (read.append(p.name), real(p, c))[1]
+        mask_source, "read_any_mask", lambda p, c: (read.append(p.name), real(p, c))[1]
     )
     _, manifest = prepare_folder(own.images, own.masks, classes, own.root / "out")
     records = {r.id: r for r in (*manifest.train, *manifest.val)}

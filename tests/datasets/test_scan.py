@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fsslib.data import counting
 from fsslib.data.folds import (
     COCO_CLASSES,
     PASCAL_CLASSES,
@@ -18,6 +17,7 @@ from fsslib.data.folds import (
     strided_folds,
 )
 from fsslib.data.manifest import load_manifest, save_manifest
+from fsslib.datasets import counting
 from fsslib.datasets.description import Description, write_description
 from fsslib.datasets.layout import count_listed
 from fsslib.datasets.scan import load_dataset, scan_voc

@@ -23,6 +23,8 @@ from fsslib.files.storage import read_json, write_json
 
 KEY = ".inputs.json"
 LOCK = ".lock"
+PLAN_FILE = ".plan"
+"""Where a preparation may keep how it reads values, for the next run after an interruption."""
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is being done, how many of it are done and of how many, where that is known."""
@@ -93,8 +95,8 @@ def staged_folder(out: Path, inputs: Mapping[str, Any]) -> Iterator[Path]:
                 shutil.rmtree(child) if child.is_dir() else child.unlink()
             write_json(staging / KEY, dict(inputs))
         yield staging
-        for name in (KEY, LOCK):
-            (staging / name).unlink()
+        for name in (KEY, LOCK, PLAN_FILE):
+            (staging / name).unlink(missing_ok=True)
         # One flush of the disk instead of one a file, which takes minutes on 120 000 masks.
         if hasattr(os, "sync"):
             os.sync()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fsslib.data.folds import COCO_CATEGORIES, COCO_CLASSES, contiguous_folds
-from fsslib.data.images import MAX_PIXELS, PHOTO_SUFFIXES, size_and_orientation, turn
+from fsslib.data.images import MAX_PIXELS, photo_suffixes, size_and_orientation, turn
 from fsslib.data.manifest import Manifest, check_id
 from fsslib.datasets.counting import map_in_processes
 from fsslib.datasets.description import Description, write_description
@@ -77,16 +77,16 @@ def read_annotations(path: Path) -> list[CocoImage]:
     Raises:
         FsslibError: not COCO's structure or classes.
     """
-    split = split_of(path)
     remedy = "give COCO's official instances_*.json"
     try:
         raw = json.loads(path.read_bytes())
         categories = {c["id"]: c["name"] for c in raw["categories"]}
         if categories != COCO_CATEGORIES:
             raise FsslibError(
-                f"{path} has {len(categories)} categories that are not COCO's 80: {remedy}; "
-                "own classes go through 'fss data folder'"
+                f"{path} has {len(categories)} categories that are not COCO's 80: {remedy}; own "
+                f"classes go through 'fss data folder --images DIR --labels {path.name}'"
             )
+        split = split_of(path)
         of_image: dict[int, list[Mapping[str, Any]]] = {i["id"]: [] for i in raw["images"]}
         if len(of_image) != len(raw["images"]):
             raise FsslibError(f"{path} has two images with one id: {remedy}")
@@ -118,7 +118,7 @@ def _find_photographs(folders: Sequence[Path], images: Sequence[CocoImage]) -> d
     for folder in folders:
         if not folder.is_dir():
             raise FsslibError(f"--images {folder} is not a folder: unpack COCO's zip files")
-        for names in index_folder(folder, PHOTO_SUFFIXES).values():
+        for names in index_folder(folder, photo_suffixes()).values():
             for name in names:
                 if name in places:
                     raise FsslibError(f"{name} lies in {places[name].parent} and {folder}")

@@ -68,8 +68,12 @@ def decode_counts(text: str) -> list[int]:
     return counts
 
 
-def _render_rle(raw: Mapping[str, Any], height: int, width: int) -> Mask:
-    """Render an RLE, compressed or not; its lengths are checked first."""
+def render_rle(raw: Mapping[str, Any], height: int, width: int) -> Mask:
+    """Render an RLE, compressed or not, as (height, width) uint8, 1 inside.
+
+    Raises:
+        ValueError: its lengths do not fit the size.
+    """
     counts = raw.get("counts")
     counts = decode_counts(counts) if isinstance(counts, str) else counts
     if list(raw.get("size", [])) != [height, width]:
@@ -87,7 +91,12 @@ def _fill(counts: Sequence[int], height: int, width: int) -> Mask:
     return np.repeat(ones, counts).reshape(width, height).T
 
 
-def _render_polygons(polygons: Sequence[Any], height: int, width: int) -> Mask:
+def render_polygons(polygons: Sequence[Any], height: int, width: int) -> Mask:
+    """Render the union of flat polygons [x1, y1, ...] as (height, width) uint8, 1 inside.
+
+    Raises:
+        ValueError: a polygon without area, or far outside the image.
+    """
     from pycocotools import mask as coco
 
     if not polygons:
@@ -116,9 +125,9 @@ def render_annotation(annotation: Mapping[str, Any], height: int, width: int) ->
     """
     raw = annotation["segmentation"]
     if isinstance(raw, Mapping):
-        return _render_rle(raw, height, width)
+        return render_rle(raw, height, width)
     if isinstance(raw, list):
-        return _render_polygons(raw, height, width)
+        return render_polygons(raw, height, width)
     raise ValueError(f"segmentation is a {type(raw).__name__}")
 
 

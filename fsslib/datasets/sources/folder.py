@@ -1,38 +1,39 @@
-"""Own images and masks as a dataset: index or colour masks, any classes up to id 254."""
+"""Own photographs and annotations as a dataset: masks, LabelMe, COCO, YOLO and others."""
 
 import hashlib
 import os
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from fsslib.data.folds import BACKGROUND, IGNORE, balanced_folds
-from fsslib.data.images import PHOTO_SUFFIXES
-from fsslib.data.manifest import Manifest, check_id
+from fsslib.data.folds import balanced_folds
+from fsslib.data.manifest import Manifest
 from fsslib.datasets.counting import content_digest, map_in_processes
 from fsslib.datasets.description import Description, write_description
-from fsslib.datasets.layout import IMAGE_FOLDER, index_folder, read_list
+from fsslib.datasets.labels.detect import MASK_FORMATS, MASKS, Found, detect
+from fsslib.datasets.labels.label_set import noted
+from fsslib.datasets.labels.mask_reading import MaskOptions
+from fsslib.datasets.labels.mask_source import MaskSource
+from fsslib.datasets.labels.shape_source import ShapeSource
+from fsslib.datasets.labels.source import Converted, Job, Plan, Source
+from fsslib.datasets.layout import IMAGE_FOLDER, read_list
 from fsslib.datasets.sources.building import (
+    PLAN_FILE,
     Progress,
+    fingerprint,
     place,
+    put,
     put_list,
     silent,
     staged_folder,
     verify,
 )
 from fsslib.datasets.sources.classes_file import ClassesFile, read_classes_file
-from fsslib.datasets.sources.own_masks import (
-    Job,
-    Pair,
-    as_int,
-    convert,
-    discover_classes,
-    is_colored,
-)
 from fsslib.errors import FsslibError
 
-VERSION = 1
+VERSION = 2
 MASK_FOLDER = "SegmentationClass"
 
 
@@ -41,6 +42,9 @@ class FolderOptions:
     """How own files are to be read.
 
     Attributes:
+        format: of the annotations (`labels.detect.FORMATS`), or None to find it out.
+        name: of the class where there is only one.
+        zero_is_class: whether value 0 of index masks is a class and 255 the background.
         mask_suffix: that mask names add to image names (`_mask` for `a.jpg` and `a_mask.png`).
         exif: which pixels masks lie on: `displayed` (EXIF rotation applied, as viewers and most
             annotation tools do) or `stored`.
@@ -51,6 +55,9 @@ class FolderOptions:
         folds: how many folds to make, or None; `classes.yaml` may say so, too.
     """
 
+    format: str | None = MASKS
+    name: str | None = None
+    zero_is_class: bool = False
     mask_suffix: str = ""
     exif: str = "displayed"
     val_share: float = 0.2
@@ -67,10 +74,11 @@ class FolderReport:
     Attributes:
         train: number of training images.
         val: number of validation images.
-        masks: `index` or `colour`.
-        unlabelled: photographs without a mask, left out.
+        masks: kind of annotations that was found: `index`, `colour`, `binary`, `coco`, ...
+        unlabelled: photographs without an annotation, left out.
         turned: photographs with an EXIF rotation.
         placed: how the photographs were brought in -> number.
+        notes: what was decided or left out, one line each.
     """
 
     train: int = 0
@@ -79,48 +87,20 @@ class FolderReport:
     unlabelled: int = 0
     turned: int = 0
     placed: dict[str, int] = field(default_factory=dict)
-
-
-def pair_files(images: Path, masks: Path, suffix: str = "") -> tuple[list[Pair], list[Path]]:
-    """Pair photographs and masks by name.
-
-    Returns:
-        The pairs in sorted id order, and the photographs without a mask.
-
-    Raises:
-        FsslibError: a folder is missing or holds no pair, a mask has no photograph, or a name
-            stands for two files or is no plain id.
-    """
-    for option, folder in (("--images", images), ("--masks", masks)):
-        if not folder.is_dir():
-            raise FsslibError(f"{option} {folder} is not a folder: check the path")
-    photos, labels = index_folder(images, PHOTO_SUFFIXES), index_folder(masks, PHOTO_SUFFIXES)
-    for folder, files in ((images, photos), (masks, labels)):
-        for names in files.values():
-            if len(names) > 1:
-                raise FsslibError(f"{folder} holds {' and '.join(names)}: keep one of them")
-    labels = {s.removesuffix(suffix): n for s, n in labels.items() if s.endswith(suffix)}
-    lone = sorted(set(labels) - set(photos))
-    if lone:
-        raise FsslibError(
-            f"mask {masks / labels[lone[0]][0]} has no photograph in {images} ({len(lone)} in "
-            "all): add it or remove the mask"
-        )
-    if not labels:
-        raise FsslibError(
-            f"{masks} holds no mask that ends in {suffix!r} ({', '.join(PHOTO_SUFFIXES)}): "
-            "check --masks and --mask-suffix"
-        )
-    pairs = [Pair(check_id(i), images / photos[i][0], masks / labels[i][0]) for i in sorted(labels)]
-    return pairs, [images / photos[i][0] for i in sorted(set(photos) - set(labels))]
+    notes: list[str] = field(default_factory=list)
 
 
 def make_folds(file: ClassesFile, folds: int | None) -> tuple[tuple[tuple[int, ...], ...], str]:
-    """Listed folds, or contiguous runs; and the name of the rule."""
+    """Listed folds, or contiguous runs; and the name of the rule.
+
+    A single class is novel in the only fold: it can be looked for, but not trained with.
+    """
     if file.novel is not None:
         if folds is not None:
             raise FsslibError("--folds and novel in classes.yaml exclude each other: drop one")
         return file.novel, "listed"
+    if len(file.classes) == 1 and folds is None:
+        return (tuple(file.classes),), "single"
     number = folds or file.folds or min(4, len(file.classes))
     if not 2 <= number <= len(file.classes):
         raise FsslibError(
@@ -130,8 +110,15 @@ def make_folds(file: ClassesFile, folds: int | None) -> tuple[tuple[tuple[int, .
     return tuple(tuple(f) for f in balanced_folds(list(file.classes), number)), "contiguous"
 
 
-def split_ids(ids: Sequence[str], options: FolderOptions) -> dict[str, list[str]]:
-    """Ids of train and val: from both lists, or drawn by a hash of seed and id.
+def split_ids(
+    ids: Sequence[str], options: FolderOptions, given: Mapping[str, str] | None = None
+) -> dict[str, list[str]]:
+    """Ids of train and val: from both lists, as annotated, or drawn by a hash of seed and id.
+
+    Args:
+        ids: of all photographs with an annotation.
+        options: see `FolderOptions`.
+        given: image id -> split of the annotations; used where it fills both.
 
     Raises:
         FsslibError: one list without the other, faulty or overlapping lists, an empty split.
@@ -139,6 +126,9 @@ def split_ids(ids: Sequence[str], options: FolderOptions) -> dict[str, list[str]
     if (options.train_list is None) != (options.val_list is None):
         raise FsslibError("--train and --val go together: give both lists or none")
     if options.train_list is None or options.val_list is None:
+        if given and set(given.values()) == {"train", "val"}:
+            of_val = [i for i in ids if given.get(i) == "val"]
+            return {"train": sorted(set(ids) - set(of_val)), "val": sorted(of_val)}
         if not 0 < options.val_share < 1:
             raise FsslibError(f"--val-share {options.val_share} is not between 0 and 1")
         order = sorted(ids, key=lambda i: hashlib.blake2b(f"{options.seed}:{i}".encode()).digest())
@@ -162,24 +152,44 @@ def split_ids(ids: Sequence[str], options: FolderOptions) -> dict[str, list[str]
     return splits
 
 
+def open_source(images: Path, labels: Path, options: FolderOptions) -> Source:
+    """Find out the format of annotations and list their photographs.
+
+    Raises:
+        FsslibError: see `labels.detect` and the reader of the format.
+    """
+    # A folder that the user calls one of masks is taken as it is.
+    plain = options.format == MASKS
+    found = Found(MASKS, labels) if plain else detect(labels, options.format)
+    if found.kind in MASK_FORMATS:
+        of_masks = MaskOptions(
+            options.mask_suffix, options.exif, options.name, options.zero_is_class
+        )
+        return MaskSource(found, images, of_masks)
+    if options.zero_is_class:
+        raise FsslibError(f"--zero-is-class is for index masks, {labels} is {found.kind}")
+    return ShapeSource(found, images, options.exif)
+
+
 def prepare_folder(
     images: Path,
-    masks: Path,
+    labels: Path,
     classes: Path | None,
     out: Path,
     options: FolderOptions | None = None,
     processes: int = 1,
     on_progress: Progress = silent,
 ) -> tuple[FolderReport, Manifest]:
-    """Build a dataset folder from own images and masks; an interrupted run is continued.
+    """Build a dataset folder from own photographs and labels; an interrupted run is continued.
 
     Args:
         images: folder of photographs.
-        masks: folder of index or colour masks with the photographs' names.
-        classes: `classes.yaml` (`classes_file`); None names the classes from the masks.
+        labels: folder of masks with the photographs' names, or annotations of a format of
+            `labels.detect.FORMATS`.
+        classes: `classes.yaml` (`classes_file`); None takes the names from the labels.
         out: folder to make.
         options: see `FolderOptions`.
-        processes: that convert masks.
+        processes: that convert labels.
         on_progress: see `building.Progress`.
 
     Raises:
@@ -188,69 +198,76 @@ def prepare_folder(
     options = options or FolderOptions()
     if options.exif not in ("displayed", "stored"):
         raise FsslibError(f"--exif {options.exif!r} is neither displayed nor stored")
-    pairs, lone = pair_files(images, masks, options.mask_suffix)
-    splits = split_ids([p.id for p in pairs], options)
+    source = open_source(images, labels, options)
+    listing = source.listing
+    splits = split_ids(list(listing.images), options, listing.splits)
     inputs = {
         "dataset": "folder",
         "version": VERSION,
         "images": str(images.resolve()),
-        "masks": str(masks.resolve()),
+        "labels": str(labels.resolve()),
+        "files": [fingerprint(path) for path in listing.files],
         "classes": content_digest(classes.read_bytes()) if classes and classes.exists() else None,
         "options": {k: str(v) for k, v in asdict(options).items()},
     }
     with staged_folder(out, inputs) as staging:
-        chosen = set(splits["train"]) | set(splits["val"])
-        used = [p for p in pairs if p.id in chosen]
-        report = _build(used, classes, staging, options, processes, on_progress, splits, len(lone))
+        file = read_classes_file(classes) if classes is not None else None
+        used = sorted(set(splits["train"]) | set(splits["val"]))
+        plan = source.plan(used, file, processes, on_progress)
+        named = file or ClassesFile(plan.classes)
+        report = _build(source, plan, named, splits, staging, options, processes, on_progress)
         manifest = verify(staging, out, "folder", processes, on_progress)
     return report, manifest
 
 
 def _build(
-    pairs: Sequence[Pair],
-    classes: Path | None,
+    source: Source,
+    plan: Plan,
+    classes: ClassesFile,
+    splits: Mapping[str, list[str]],
     staging: Path,
     options: FolderOptions,
     processes: int,
     on_progress: Progress,
-    splits: Mapping[str, list[str]],
-    unlabelled: int,
 ) -> FolderReport:
-    report = FolderReport(len(splits["train"]), len(splits["val"]), unlabelled=unlabelled)
-    file = read_classes_file(classes) if classes is not None else None
-    by_color = bool(file.colors) if file is not None else is_colored(pairs[0].mask)
-    if file is None:
-        file = discover_classes(pairs, by_color, processes, on_progress)
-    elif not by_color:
-        colored = next((p.mask for p in pairs if is_colored(p.mask)), None)
-        if colored is not None:
-            raise FsslibError(
-                f"mask {colored} holds colours: give every class its color in {classes}"
-            )
-    report.masks = "colour" if by_color else "index"
-    folds, rule = make_folds(file, options.folds)
-    values = {v: v for v in (BACKGROUND, IGNORE, *file.classes)}
-    table = {as_int(c): v for c, v in file.colors.items()} if by_color else values
-    _prune(staging, {p.id for p in pairs})
-    jobs = [
-        Job(p, staging / MASK_FOLDER / f"{p.id}.png", tuple(table.items()), by_color, options.exif)
-        for p in pairs
-    ]
-    for done, turned in enumerate(map_in_processes(convert, jobs, processes), start=1):
-        report.turned += turned
+    """Write masks, photographs, lists and the description."""
+    listing = source.listing
+    report = FolderReport(len(splits["train"]), len(splits["val"]), plan.kind)
+    report.unlabelled, report.notes = len(listing.unlabelled), list(plan.notes)
+    folds, rule = make_folds(classes, options.folds)
+    ids = sorted(set(splits["train"]) | set(splits["val"]))
+    _prune(staging, set(ids), plan.key)
+    jobs = [plan.job(i, staging / MASK_FOLDER / f"{i}.png") for i in ids]
+    empty: list[str] = []
+    for done, converted in enumerate(map_in_processes(_run, jobs, processes), start=1):
+        report.turned += converted.turned
+        empty += converted.empty
         on_progress("masks", done, len(jobs))
-    placed = Counter(place(p.image, staging / IMAGE_FOLDER / p.image.name) for p in pairs)
-    for split, ids in splits.items():
-        put_list(staging, split, ids)
+    if empty:
+        report.notes.append(noted("shapes that cover no pixel", empty))
+    images = listing.images
+    placed = Counter(
+        place(images[i], staging / IMAGE_FOLDER / f"{i}{images[i].suffix}") for i in ids
+    )
+    for split, listed in splits.items():
+        put_list(staging, split, listed)
     facts = asdict(report)
     del facts["placed"]  # says how this disk is, not what the dataset is
-    write_description(staging, Description("folder", dict(file.classes), folds, rule, facts))
+    write_description(staging, Description("folder", dict(classes.classes), folds, rule, facts))
     report.placed = dict(placed)
     return report
 
 
-def _prune(staging: Path, ids: set[str]) -> None:
-    """Remove what an interrupted run made of files that are gone since."""
+def _run(job: Job) -> Converted:
+    return job()
+
+
+def _prune(staging: Path, ids: set[str], key: str) -> None:
+    """Remove what an interrupted run made of lost files, or by another reading of values."""
+    decided = staging / PLAN_FILE
+    if not decided.exists() or decided.read_text(encoding="utf-8") != key:
+        shutil.rmtree(staging / MASK_FOLDER, ignore_errors=True)
+        put(decided, key.encode())
     for folder in (IMAGE_FOLDER, MASK_FOLDER):
         (staging / folder).mkdir(exist_ok=True)
         for path in (staging / folder).iterdir():

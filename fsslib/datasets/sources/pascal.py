@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,7 +15,7 @@ from scipy.io import loadmat
 from fsslib.data.folds import PASCAL_CLASSES, contiguous_folds
 from fsslib.data.manifest import Manifest
 from fsslib.datasets.description import Description, write_description
-from fsslib.datasets.layout import IMAGE_FOLDER, MASK_FOLDERS, SPLITS, parse_list
+from fsslib.datasets.layout import IMAGE_FOLDER, MASK_FOLDERS
 from fsslib.datasets.sources.archives import iter_members
 from fsslib.datasets.sources.building import (
     Progress,
@@ -28,7 +29,9 @@ from fsslib.datasets.sources.building import (
     staged_folder,
     verify,
 )
+from fsslib.datasets.sources.list_files import Splits, check_listed, parse_voc_lists, read_splits
 from fsslib.errors import FsslibError
+from fsslib.files.storage import json_digest
 
 VERSION = 1
 MASK_FOLDER = MASK_FOLDERS[1]
@@ -45,7 +48,7 @@ OFFICIAL_PAIRS = (365, 467, 734, 357)
 OFFICIAL_PAIR_IMAGES = (364, 445, 592, 336)
 MIN_PIXELS = 2048
 
-_VOC_LIST = re.compile(r"(^|/)ImageSets/Segmentation/(train|val)\.txt$")
+_VOC_LIST = re.compile(r"(?:^|/)(ImageSets|ImageSets/Segmentation)/(train|val)\.txt$")
 _VOC_MASK = re.compile(r"(^|/)SegmentationClass/[^/.][^/]*\.png$")
 _VOC_IMAGE = re.compile(r"(^|/)JPEGImages/[^/.][^/]*\.jpg$")
 _SBD_MASK = re.compile(r"(^|/)cls/[^/.][^/]*\.mat$")
@@ -109,55 +112,44 @@ def decode_sbd(content: bytes, name: str) -> npt.NDArray[np.uint8]:
     return values.astype(np.uint8)
 
 
-def _read_voc(voc: Path, staging: Path, report: Progress) -> tuple[dict[str, list[str]], set[str]]:
-    """Take VOC's masks into `staging`; returns the ids of both lists and those of the masks."""
-    lists: dict[str, list[str]] = {}
+def _read_voc(
+    voc: Path, staging: Path, wanted: Collection[str] | None, report: Progress
+) -> tuple[dict[tuple[str, str], bytes], set[str]]:
+    """Take VOC's masks of `wanted` (None: all) into `staging`.
+
+    Returns:
+        (folder, split) -> content of each list, and the ids of all masks.
+    """
+    lists: dict[tuple[str, str], bytes] = {}
     masks: set[str] = set()
     for member in iter_members(voc, lambda n: bool(_VOC_LIST.search(n) or _VOC_MASK.search(n))):
         listed = _VOC_LIST.search(member.name)
         name = PurePosixPath(member.name).name
-        if (listed and listed.group(2) in lists) or _stem(name) in masks:
+        place = (listed[1], listed[2]) if listed else None
+        if place in lists or _stem(name) in masks:
             raise FsslibError(f"{voc} holds {name} in two places: give the folder VOC2012 itself")
-        if listed:
-            lists[listed.group(2)], problems = parse_list(member.read(), f"{voc}:{member.name}")
-            if problems:
-                raise FsslibError(problems[0])
+        if place is not None:
+            lists[place] = member.read()
             continue
         target = staging / MASK_FOLDER / name
-        if not is_done(target):
-            put(target, member.read())
         masks.add(target.stem)
+        if (wanted is None or target.stem in wanted) and not is_done(target):
+            put(target, member.read())
         report("VOC masks", len(masks), VOC_MASKS)
-    _check_voc(voc, lists, masks)
     return lists, masks
 
 
-def _check_voc(voc: Path, lists: dict[str, list[str]], masks: set[str]) -> None:
-    for split in SPLITS:
-        if split not in lists:
-            raise FsslibError(
-                f"{voc} has no ImageSets/Segmentation/{split}.txt: give the archive "
-                "VOCtrainval_11-May-2012.tar or its unpacked folder"
-            )
-    both = sorted(set(lists["train"]) & set(lists["val"]))
-    if both:
-        raise FsslibError(f"{voc}: image {both[0]!r} is in train and val: download it again")
-    lost = sorted((set(lists["train"]) | set(lists["val"])) - masks)
-    if lost:
-        raise FsslibError(
-            f"{voc} lacks SegmentationClass/{lost[0]}.png ({len(lost)} masks in all): "
-            "download it again"
-        )
-
-
-def _read_sbd(sbd: Path, staging: Path, taken: set[str], report: Progress) -> set[str]:
-    """Convert SBD's masks, but those of `taken`; returns the ids of all."""
+def _read_sbd(
+    sbd: Path, staging: Path, taken: set[str], wanted: Collection[str] | None, report: Progress
+) -> set[str]:
+    """Convert SBD's masks of `wanted` (None: all) but not of `taken`; returns the ids of all."""
     ids = set()
     for member in iter_members(sbd, lambda n: bool(_SBD_MASK.search(n))):
         image_id = _stem(member.name)
         ids.add(image_id)
         target = staging / MASK_FOLDER / f"{image_id}.png"
-        if image_id not in taken and not is_done(target):
+        wants = image_id not in taken and (wanted is None or image_id in wanted)
+        if wants and not is_done(target):
             put(target, encode_mask(decode_sbd(member.read(), f"{sbd}:{member.name}")))
         report("SBD masks", len(ids), SBD_MASKS)
     if not ids:
@@ -185,11 +177,10 @@ def _take_images(
 
 
 def _write_lists(
-    staging: Path, lists: dict[str, list[str]], voc_masks: set[str], sbd_ids: set[str]
+    staging: Path, splits: Splits, voc_masks: set[str], sbd_ids: set[str]
 ) -> PascalReport:
-    """Train is VOC train and SBD without VOC val; masks that neither list names are dropped."""
-    val = set(lists["val"])
-    train = (set(lists["train"]) | sbd_ids) - val
+    """Write the lists of both splits; masks that neither names are dropped."""
+    train, val = set(splits["train"]), set(splits["val"])
     for path in (staging / MASK_FOLDER).glob("*.png"):
         if path.stem not in train | val:
             path.unlink()
@@ -205,8 +196,11 @@ def _write_lists(
     )
 
 
-def _notes(report: PascalReport, with_sbd: bool) -> list[str]:
+def _notes(report: PascalReport, with_sbd: bool, own_lists: bool = False) -> list[str]:
     notes = []
+    if own_lists:
+        with_sbd = True  # the numbers to compare with
+        notes.append("train and val are those of --train-list and --val-list")
     if not with_sbd:
         notes.append(
             f"no --sbd: train is VOC's own {report.train} images, not the {OFFICIAL['train']} "
@@ -228,11 +222,14 @@ def prepare_pascal(
     out: Path,
     processes: int = 1,
     on_progress: Progress = silent,
+    train_lists: Sequence[Path] = (),
+    val_lists: Sequence[Path] = (),
 ) -> tuple[PascalReport, Manifest]:
     """Build the PASCAL-5i dataset folder from the official archives.
 
     Train is VOC train and all of SBD without VOC val; val is VOC val. Where both have an image,
-    VOC's mask is taken. An interrupted run is continued by the next one with the same arguments.
+    VOC's mask is taken. Lists, where given, say the images of train and val instead. An interrupted
+    run is continued by the next one with the same arguments.
 
     Args:
         voc: `VOCtrainval_11-May-2012.tar`, or the folder unpacked from it.
@@ -240,22 +237,35 @@ def prepare_pascal(
         out: folder to make.
         processes: that verify the result.
         on_progress: see `building.Progress`.
+        train_lists: files that list the training images, see `list_files.read_image_list`.
+        val_lists: files that list the validation images; both or neither.
 
     Raises:
-        FsslibError: a missing, damaged or hostile archive; a listed image without mask or photo.
+        FsslibError: a missing, damaged or hostile archive; a bad list; a listed image without
+            mask or photograph.
     """
+    given = read_splits(train_lists, val_lists)
     inputs: dict[str, Any] = {"dataset": "pascal", "version": VERSION, "voc": fingerprint(voc)}
     inputs["sbd"] = fingerprint(sbd) if sbd is not None else None
+    if given is not None:
+        inputs["lists"] = json_digest(given)
     with staged_folder(out, inputs) as staging:
-        report = _build(voc, sbd, staging, on_progress)
+        report = _build(voc, sbd, staging, given, on_progress)
         manifest = verify(staging, out, "pascal", processes, on_progress)
     return report, manifest
 
 
-def _build(voc: Path, sbd: Path | None, staging: Path, on_progress: Progress) -> PascalReport:
-    lists, masks = _read_voc(voc, staging, on_progress)
-    sbd_ids = _read_sbd(sbd, staging, masks, on_progress) if sbd is not None else set()
-    wanted = set(lists["train"]) | set(lists["val"]) | sbd_ids
+def _build(
+    voc: Path, sbd: Path | None, staging: Path, given: Splits | None, on_progress: Progress
+) -> PascalReport:
+    listed = None if given is None else {*given["train"], *given["val"]}
+    lists, masks = _read_voc(voc, staging, listed, on_progress)
+    splits = given or parse_voc_lists(voc, lists, masks)
+    sbd_ids = _read_sbd(sbd, staging, masks, listed, on_progress) if sbd is not None else set()
+    if given is None:
+        splits = {**splits, "train": sorted({*splits["train"], *sbd_ids} - {*splits["val"]})}
+    check_listed(splits, masks | sbd_ids, sbd is not None)
+    wanted = {*splits["train"], *splits["val"]}
     missing = _take_images(voc, _VOC_IMAGE, staging, wanted, on_progress)
     if missing and sbd is not None:
         missing = _take_images(sbd, _SBD_IMAGE, staging, missing, on_progress)
@@ -264,8 +274,8 @@ def _build(voc: Path, sbd: Path | None, staging: Path, on_progress: Progress) ->
             f"photograph {min(missing)}.jpg is in no archive ({len(missing)} in all): "
             "download them again"
         )
-    report = _write_lists(staging, lists, masks, sbd_ids)
-    report.notes = _notes(report, sbd is not None)
+    report = _write_lists(staging, splits, masks, sbd_ids)
+    report.notes = _notes(report, sbd is not None, given is not None)
     classes = dict(enumerate(PASCAL_CLASSES, start=1))
     folds = tuple(tuple(f) for f in contiguous_folds(list(classes)))
     write_description(
