@@ -1,4 +1,4 @@
-# Two commands: `make repro` (everything to a table of results) and `make test`.
+# Two main commands: `make repro` (the whole pipeline, up to the table of results) and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY := PASSIVE
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test nightly lint types unit docs deps clean
 
-help:  ## Say what there is to make
+help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP)  ## Make the environment in .venv
@@ -29,7 +29,7 @@ repro: $(STAMP)  ## Run the whole pipeline and print the table of results
 	dvc repro
 	@cat results/table.md
 
-test: $(STAMP) lint types unit  ## Lint, types and all tests
+test: $(STAMP) lint types unit  ## Check style and types, and run the tests
 
 lint: $(STAMP)
 	ruff check .
@@ -50,11 +50,11 @@ $(VENV)/.docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -e '.[docs]'
 	touch $@
 
-nightly: $(STAMP)  ## All tests, also the long ones, with thousands of drawn examples
+nightly: $(STAMP)  ## Run all tests, also the long ones, with thousands of random examples
 	HYPOTHESIS_PROFILE=nightly OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -m "nightly or not nightly"
 
-deps: $(STAMP)  ## Bring dvc.yaml in step with imports and params models
+deps: $(STAMP)  ## Update dvc.yaml from the imports and the params models
 	python -m stages.support.closure --write
 
-clean:  ## Remove the environment and unfinished work, nothing that was computed
+clean:  ## Remove the environment and unfinished work, but keep all results
 	rm -rf $(VENV) .scratch

@@ -1,8 +1,8 @@
 """Mining latent classes for few-shot segmentation (Yang et al., ICCV 2021).
 
-What a notebook needs, by the paper's steps:
+The names that a notebook needs, in the order of the paper's steps:
 
-- new classes in photographs: `Segmenter`, `Prediction`;
+- segmenting new classes in photographs: `Segmenter`, `Prediction`;
 - encoders: `build_encoder`, `load_weights`, `make_encode`, `Encoder`;
 - pooling and prototypes (eq. 2): `masked_average`, `masked_sums`, `image_embedding`,
   `collect_prototypes`, `fold_prototypes`;
@@ -10,10 +10,10 @@ What a notebook needs, by the paper's steps:
 - rectification (3.4, eq. 7 to 9): `fuse_background`, `rectify_foreground`, `Rectification`;
 - episodes and evaluation (4.1, eq. 5): `load_dataset`, `Manifest`, `draw_episodes`, `Episode`,
   `score_margins`, `predict_episode`, `evaluate`, `Counts`;
-- what users are told: `FsslibError`.
+- errors for the user: `FsslibError`.
 
-Each is imported when it is asked for: torch alone takes seconds, and commands that need none of it
-start at once.
+Each name is imported on first access. Importing torch alone takes seconds, and commands that do
+not need it start at once.
 """
 
 import importlib
@@ -47,7 +47,7 @@ _LAZY = {
     "Counts": "fsslib.evaluation.metrics",
     "FsslibError": "fsslib.errors",
 }
-"""Name -> module; `__init__.pyi` tells type checkers the same."""
+"""Name -> module. `__init__.pyi` gives type checkers the same list."""
 
 
 def __getattr__(name: str) -> object:

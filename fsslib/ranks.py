@@ -1,8 +1,9 @@
-"""Several processes on one job: who this process is, and what it exchanges with the others.
+"""Ranks of the processes that share one job, and the communication between them.
 
-`torchrun` and `accelerate launch` start the processes and set the environment variables that are
-read here; without them there is one process. Work on many images is shared by shards
-(`fsslib.files.shards`), where processes only wait for each other; training adds tensors up.
+`torchrun` and `accelerate launch` start the processes and set the environment variables that this
+module reads. Without these variables there is one process. Work on many images is divided into
+shards (`fsslib.files.shards`), and processes only wait for each other. Training sums tensors over
+the processes.
 """
 
 import os
@@ -19,17 +20,20 @@ if TYPE_CHECKING:  # stages without torch start quickly
 T = TypeVar("T")
 
 PATIENCE = timedelta(days=7)
-"""How long a process that has finished its share waits: torchrun stops all when one fails."""
+"""How long a process that has finished its share waits for the others.
+
+It can be long, because torchrun stops all processes when one fails.
+"""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among the others.
+    """The rank of this process and the number of processes.
 
     Attributes:
-        number: 0 to `size` - 1; rank 0 speaks and joins what all wrote.
-        size: processes in all.
-        local: number on this machine, which is the number of its GPU.
+        number: rank, 0 to `size` - 1; rank 0 prints and joins the files that all ranks wrote.
+        size: number of processes.
+        local: rank on this machine, which is also the number of its GPU.
     """
 
     number: int = 0
@@ -42,11 +46,15 @@ class Ranks:
         return self.number == 0
 
     def share(self, items: Sequence[T]) -> Iterator[tuple[int, T]]:
-        """This rank's items, every `size`-th, with their numbers among all."""
+        """Every `size`-th item, which is this rank's share, with its index in `items`."""
         return ((i, items[i]) for i in range(self.number, len(items), self.size))
 
     def part(self, count: int, name: str) -> range:
-        """This rank's consecutive, equal part of `count` places; `name` is the key of the count.
+        """This rank's consecutive, equal part of `count` places.
+
+        Args:
+            count: number of places.
+            name: parameter that sets the count, for the error message.
 
         Raises:
             FsslibError: the places cannot be shared equally.
@@ -65,7 +73,7 @@ class Ranks:
         self.any(False)
 
     def any(self, mine: bool) -> bool:
-        """Whether it holds on any rank; every rank has to ask."""
+        """Whether `mine` is true on any rank; every rank must call this."""
         if self.size == 1:
             return mine
         import torch
@@ -75,10 +83,12 @@ class Ranks:
         return flag.item() > 0
 
     def add_up(self, tensor: "Tensor") -> None:
-        """Replace a tensor by its sum over the ranks, the same bits on each; no gradient.
+        """Replace a tensor by its sum over the ranks.
+
+        The result has the same bits on every rank. No gradient flows through it.
 
         Raises:
-            FsslibError: another rank has stopped meanwhile.
+            FsslibError: another rank has stopped.
         """
         if self.size == 1:
             return
@@ -96,7 +106,7 @@ class Ranks:
 
 
 ALONE = Ranks()
-"""One process."""
+"""The ranks of a single process."""
 
 
 def _backends() -> str:
@@ -108,10 +118,11 @@ def _backends() -> str:
 
 
 def read_ranks() -> Ranks:
-    """The ranks that `torchrun` or `accelerate launch` made, or a single one.
+    """Read the ranks that `torchrun` or `accelerate launch` set; without them, a single process.
 
     Raises:
-        FsslibError: RANK or WORLD_SIZE is no number, or the rank is not below the size.
+        FsslibError: RANK, WORLD_SIZE or LOCAL_RANK is not a number, or the rank is not below the
+            size.
     """
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     try:

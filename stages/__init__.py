@@ -1,15 +1,15 @@
-"""The pipeline's steps as commands, and the process settings that all of them want."""
+"""The pipeline's steps as commands, and the process settings that all of them need."""
 
 import os
 
 from stages.support.heap import share_one_heap
 
-# Threads that wait for each other sleep instead of spinning: 20 times less CPU time when the cores
-# are shared (docs/performance.md). Read when torch starts its first team of threads.
+# Waiting threads sleep instead of spinning. This takes 20 times less CPU time when the cores are
+# shared (docs/performance.md). It is read when torch starts its first team of threads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# Photographs of many sizes: oneDNN keeps what it compiled for each size, by default 1024 pieces,
-# and the memory of `extract` grew with the number of images (docs/performance.md). 128 hold the
-# sizes that come again and again; the time is the same. Read when torch first convolves.
+# oneDNN caches what it compiled for each image size, by default 1024 entries. Photographs have
+# many sizes, so the memory of `extract` grew with the number of images (docs/performance.md). 128
+# entries cover the sizes that recur, at the same speed. It is read at torch's first convolution.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 
 share_one_heap()

@@ -1,4 +1,4 @@
-"""`annotate`: one dense pseudo-mask per pool image."""
+"""`annotate`: makes one dense pseudo-mask per pool image."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -27,7 +27,14 @@ from fsslib.ranks import read_ranks
 from stages.support import paths
 from stages.support.common import Bar, FoldOption, as_json, make_app, shared_command
 from stages.support.encoders import initial_encode
-from stages.support.inputs import chosen_folds, encoder_key, open_manifest, open_pool, read_params
+from stages.support.inputs import (
+    chosen_folds,
+    encoder_key,
+    open_manifest,
+    open_pool,
+    read_params,
+    say_unread_in_pool,
+)
 from stages.support.params import (
     AnnotateParams,
     Params,
@@ -43,12 +50,15 @@ from stages.support.sharded import Sharded, write_sharded
 def main(fold: FoldOption = None) -> None:
     """Label every pixel of the pool with its most similar sub-cluster or background (eq. 3).
 
-    Reads unlabeled and the keys of `extract` from params.yaml, data/prepare/, data/extract/ (kept
-    features are not encoded again) and data/cluster/<fold>/.
-    Writes data/annotate/<fold>/, zips of PNGs with the VOC palette: 0 background, 1 to k, and the
-    picture results/folds/<fold>/pseudo.png.
+    Reads unlabeled, backbone, weights, seed, long_side, precision, dense_features, feature_dtype
+    and shard_images from params.yaml, data/prepare/, data/extract/, data/cluster/<fold>/ and the
+    pool's photographs. Only photographs without features in data/extract/ are encoded.
+    Writes data/annotate/<fold>/, zips of PNGs with the VOC palette (0 is background, 1 to k are
+    sub-clusters), and the picture results/folds/<fold>/pseudo.png.
     """
     everything = read_params()
+    if read_ranks().leads:
+        say_unread_in_pool(everything)
     for number in chosen_folds(fold, everything):
         _annotate(number, everything)
 
@@ -83,7 +93,7 @@ def _work(
     pool: Sequence[PoolImage],
     manifest: Manifest,
 ) -> Sharded[PoolImage]:
-    # A folder's images were not opened yet: taken to be as large as the dataset's.
+    # Images of a folder source are not opened yet: assume that they are as large as the dataset's.
     pixels = sum(r.height * r.width for r in manifest.train) * len(pool) // len(manifest.train)
     return Sharded(
         f"Annotating the pool of fold {fold}",
@@ -109,13 +119,13 @@ def _work(
 
 
 class _Features:
-    """Kept features where there are some, the encoder for the rest."""
+    """Features of pool images: the kept ones if they exist, else from the encoder."""
 
     def __init__(self, params: AnnotateParams, precision: Precision, everything: Params) -> None:
         one_thread_each()
         self.runtime = everything.runtime
         self.store = FeatureStore(paths.EXTRACT)
-        # Built at first need: kept features for the whole pool need no encoder at all.
+        # The encoder is built on first use. If all features were kept, it is never needed.
         self._encode = lru_cache(maxsize=1)(
             lambda: initial_encode(params, precision, everything.runtime)
         )
@@ -126,7 +136,7 @@ class _Features:
         known = {i.id for i in kept}
         rest = [i for i in images if i.id not in known]
         if rest:
-            # Called here, before the threads that share it: they would each build their own.
+            # Built before the threads start, or each of them would build its own encoder.
             encode = self._encode()
 
             def make(item: PoolImage) -> tuple[str, tuple[int, int], Tensor]:

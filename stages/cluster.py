@@ -1,4 +1,4 @@
-"""`cluster`: K sub-clusters and one background prototype a fold."""
+"""`cluster`: finds K sub-clusters and one background prototype per fold."""
 
 from fsslib.files.storage import write_bytes, write_json
 from fsslib.mining.clusters import cluster_prototypes, cluster_report, save_clusters
@@ -19,10 +19,10 @@ from stages.support.params_file import (
 def main(fold: FoldOption = None) -> None:
     """Run K-Means on the foreground prototypes of the fold's base classes (section 3.3.1).
 
-    Reads k, kmeans and seed from params.yaml, data/collect/ and data/prepare/, and for the picture
-    a few training photographs and masks of each sub-cluster. Writes data/cluster/<fold>/clusters.h5
-    and report.json (sizes, inertia, silhouette, classes), and the picture
-    results/folds/<fold>/clusters.png (the most typical regions of each sub-cluster).
+    Reads k, kmeans and seed from params.yaml, data/collect/ and data/prepare/. For the picture, it
+    also reads a few training photographs and masks of each sub-cluster. Writes
+    data/cluster/<fold>/clusters.h5 and report.json (sizes, inertia, silhouette, classes), and the
+    picture results/folds/<fold>/clusters.png (the most typical regions of each sub-cluster).
     """
     everything = read_params()
     params = stage_params(ClusterParams, everything)

@@ -1,4 +1,4 @@
-"""`collect`: one row per (image, class) from the feature shards."""
+"""`collect`: gathers one row per (image, class) from the feature shards."""
 
 from fsslib.mining.prototypes import collect_prototypes, save_prototypes
 from stages.support import paths
@@ -9,9 +9,10 @@ from stages.support.common import command, make_app, say
 def main() -> None:
     """Gather the prototype sums and pixel counts of every (image, class) into one HDF5 table.
 
-    The sums are exact masked average pooling (eq. 2), made by `extract` while it had the features;
-    `collect` reads no image. Reads data/extract/, writes data/collect/prototypes.h5. No fold enters
-    here: each fold adds its novel classes to its background later.
+    Reads data/extract/ and no params. Writes data/collect/prototypes.h5. `extract` computed the
+    sums, by exact masked average pooling (eq. 2), while it had the features. So `collect` reads no
+    image. The table does not depend on the fold. Each fold adds its novel classes to its background
+    later.
     """
     table = collect_prototypes(paths.EXTRACT)
     save_prototypes(table, paths.PROTOTYPES)

@@ -1,4 +1,4 @@
-"""`episodes`: the frozen list of episodes of a fold."""
+"""`episodes`: draws the evaluation episodes of a fold and freezes them."""
 
 from fsslib.evaluation.episode_files import save_episodes
 from fsslib.evaluation.episodes import draw_episode_set, never_drawn
@@ -17,9 +17,9 @@ from stages.support.params_file import (
 def main(fold: FoldOption = None) -> None:
     """Draw the evaluation episodes of the fold's novel classes and freeze them (section 4.1).
 
-    Reads shots, seeds, episodes, ways, protocol, min_pixels and min_images from params.yaml and
-    data/prepare/. An episode is a function of its seed and number alone. Writes
-    data/episodes/<fold>/episodes.json, readable and hashed.
+    Reads shots, seeds, episodes, ways, protocol, min_pixels and min_images from params.yaml, and
+    data/prepare/. Writes data/episodes/<fold>/episodes.json, readable JSON with a hash of its
+    content. With these inputs, an episode is a function of its seed and number alone.
     """
     everything = read_params()
     params = stage_params(EpisodesParams, everything)

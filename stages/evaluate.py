@@ -1,4 +1,4 @@
-"""`evaluate`: mIoU of the frozen episodes, each distinct image encoded once."""
+"""`evaluate`: scores the frozen episodes by mIoU and encodes each distinct image once."""
 
 import os
 import time
@@ -33,10 +33,11 @@ def main(fold: FoldOption = None, episodes: EpisodesOption = None) -> None:
     """Score every seed and number of shots of a fold in one run (eq. 5, 7, 8 and 9).
 
     Reads w, beta, top_n, search, rectify_fg, rectify_bg, ema, precision, long_side and resize
-    from params.yaml, data/prepare/, data/episodes/, data/train/ and data/index/ of the fold. Writes
-    results/folds/<fold>/metrics.json and episodes.png, and data/evaluate/<fold>/timing.json, a copy
-    of which lies in data/evaluate/experiments/<name>/ for an experiment of DVC's.
-    Always the final encoder: no checkpoint is chosen by the scores of novel classes.
+    from params.yaml, data/prepare/, and the fold's data/episodes/, data/train/ and data/index/.
+    Writes results/folds/<fold>/metrics.json and episodes.png, and
+    data/evaluate/<fold>/timing.json. A DVC experiment also writes its times to
+    data/evaluate/experiments/<name>/<fold>/timing.json in the project.
+    It always scores the final encoder. No checkpoint is chosen by the scores of novel classes.
     """
     everything = read_params()
     for number in chosen_folds(fold, everything):
@@ -70,16 +71,17 @@ def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
 
 
 def _timing_paths(fold: int) -> list[Path]:
-    """In the working folder and, for an experiment of DVC's, by its name in the project.
+    """Paths of the times: in the working folder and, for a DVC experiment, also in the project.
 
-    A queued experiment runs in a copy of the project that DVC removes, times included.
+    The path in the project contains the experiment's name. A queued experiment runs in a copy of
+    the project, which DVC removes together with the times in it.
     """
     name = os.environ.get("DVC_EXP_NAME")  # DVC sets it in every experiment
     return [paths.timing(fold), *([project_root() / paths.timing(fold, name)] if name else [])]
 
 
 def _metrics(result: Evaluation, scoring: Scoring) -> dict[str, Any]:
-    """No times: the same run writes the same bytes."""
+    """Content of metrics.json, without times, so that the same run writes the same bytes."""
     params, drawn, manifest = scoring.params, scoring.episodes, scoring.manifest
     return {
         "fold": drawn.fold,

@@ -1,4 +1,4 @@
-"""`extract`: one encoder pass over the training images."""
+"""`extract`: encodes every training image once."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -30,8 +30,9 @@ def main() -> None:
     """Encode every training image once: features, image embeddings and prototype sums (eq. 2).
 
     Reads backbone, weights, seed, long_side, precision, dense_features, feature_dtype and
-    shard_images from params.yaml, and data/prepare/. Writes data/extract/, a folder of HDF5
-    shards. Interrupted, it goes on at the last whole shard.
+    shard_images from params.yaml, data/prepare/, and the training photographs and masks. Writes
+    data/extract/, a folder of HDF5 shards. After an interruption, the same command continues after
+    the last complete shard.
     """
     everything = read_params()
     params = stage_params(ExtractParams, everything)
@@ -44,7 +45,7 @@ def main() -> None:
         return initial_encode(params, precision, everything.runtime)
 
     def write(path: Path, records: Sequence[ImageRecord], bar: Bar) -> None:
-        encode = encoder()  # built at the first file that is missing, before the threads share it
+        encode = encoder()  # built for the first missing shard, before the threads share it
 
         def describe(record: ImageRecord) -> ImageFeature:
             feature = encode(read_image(manifest.image_path(record), record.size))

@@ -1,4 +1,4 @@
-"""`index`: image and region embeddings of the pool with the trained encoder."""
+"""`index`: embeds the pool's images and regions with the trained encoder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,16 +31,16 @@ from stages.support.sharded import Sharded, write_sharded
 from stages.support.trained import trained_encode
 
 REGIONS_EACH = 5
-"""Of an image, to guess the size on disk: 4.5 were found in VOC photographs at K = 5."""
+"""Regions per image, to estimate the size on disk. VOC photographs had 4.5 at K = 5."""
 
 
 @shared_command
 def main(fold: FoldOption = None) -> None:
     """Embed every pool image and its pseudo-labelled regions by average pooling (section 3.4).
 
-    Reads ema, precision, long_side, regions, unlabeled and shard_images from params.yaml,
-    data/annotate/<fold>/ and data/train/<fold>/. Writes data/index/<fold>/, a folder of HDF5
-    shards.
+    Reads ema, precision, long_side, regions, unlabeled, seed and shard_images from params.yaml,
+    data/prepare/, data/annotate/<fold>/, data/train/<fold>/ and the pool's photographs. Writes
+    data/index/<fold>/, a folder of HDF5 shards.
     """
     everything = read_params()
     for number in chosen_folds(fold, everything):

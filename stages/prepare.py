@@ -1,4 +1,4 @@
-"""`prepare`: the dataset named in params.yaml as a manifest (and its files, when embedded)."""
+"""`prepare`: writes the dataset's manifest, and renders the embedded benchmark."""
 
 import shutil
 from collections.abc import Iterator
@@ -24,11 +24,12 @@ from stages.support.params_file import (
 
 @command
 def main() -> None:
-    """Make the dataset's manifest: sizes, classes, folds and pixels per class of every image.
+    """Make the dataset's manifest: classes, folds, and each image's size and pixels per class.
 
-    Reads dataset, data_root, coco_folds and scenes from params.yaml. `dataset: procedural` renders
-    the embedded benchmark; the others read a folder in VOC layout at data_root (made by
-    `fss data`), check every image and mask, and copy nothing. Writes data/prepare/.
+    Reads dataset, data_root, coco_folds and scenes from params.yaml. With `dataset: procedural`, it
+    renders the embedded benchmark. With any other dataset, it reads the folder data_root in VOC
+    layout (made by `fss data`), checks every image and mask, and copies nothing. Writes
+    data/prepare/: manifest.json and, for procedural, the rendered scenes.
     """
     everything = read_params()
     params = stage_params(PrepareParams, everything)
@@ -47,7 +48,7 @@ def main() -> None:
 
 @contextmanager
 def _new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which then replaces `path`; it is removed when the block raises."""
+    """Yield a new folder, which replaces `path` after the block, or is removed if it raises."""
     building = path.with_name(f".{path.name}.part")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""`reference`: what a result is compared with: the pretrained encoder and the plain baseline."""
+"""`reference`: scores the pretrained encoder and the plain baseline, for comparison."""
 
 from typing import Any
 
@@ -33,12 +33,12 @@ from stages.support.trained import trained_encode
 def main(fold: FoldOption = None) -> None:
     """Score the pretrained encoder and the baseline on the same episodes as the result.
 
-    Reads baseline_lr, sigma, training, precision, resize and the encoder's keys from
-    params.yaml, data/prepare/ and data/episodes/<fold>/. The baseline trains on episodes alone, as
-    long as the full method, at the rate baseline_lr, without mining and without the global
-    background. Its averaged weights are scored. Nothing is rectified. Writes
-    data/reference/<fold>/: scores.json and model.safetensors, the baseline. `baseline_lr: null`
-    leaves both out.
+    Reads baseline_lr, sigma, training, precision, resize, backbone, weights, seed and long_side
+    from params.yaml, data/prepare/ and data/episodes/<fold>/. The baseline trains on episodes
+    alone, as long as the full method, at the learning rate baseline_lr, without mining and without
+    the global background. Its averaged weights are scored. No prototype is rectified.
+    Writes data/reference/<fold>/: scores.json and model.safetensors, the baseline. With
+    `baseline_lr: null`, nothing is trained or scored, and scores.json holds only the fold's number.
     """
     everything = read_params()
     for number in chosen_folds(fold, everything):
@@ -50,7 +50,7 @@ def _reference(fold: int, everything: Params) -> None:
     out, found = paths.reference(fold), dict[str, Any]()
     if params.baseline_lr is not None:
         model = out / paths.model(fold).name
-        # First the training: encoding gives each image one thread, for the rest of the process.
+        # Training comes first: encoding sets one thread per image for the rest of the process.
         train_fold(fold, _baseline(params, everything), runtime, Outputs(model))
         if not read_ranks().leads:
             return
@@ -68,7 +68,7 @@ def _reference(fold: int, everything: Params) -> None:
 
 
 def _baseline(params: ReferenceParams, everything: Params) -> TrainParams:
-    """Params of a training on episodes alone; what it does not read is as in the paper."""
+    """Params of training on episodes alone; keys that it does not read have the paper's values."""
     training = params.training.model_copy(
         update={"lr": params.baseline_lr, "background_share": 0.0, "picture_every": 0}
     )

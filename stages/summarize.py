@@ -1,4 +1,4 @@
-"""`summarize`: all folds together."""
+"""`summarize`: averages the folds and writes the tables of results."""
 
 from typing import Any
 
@@ -27,10 +27,10 @@ from stages.support.params_file import (
 def main() -> None:
     """Average the folds of params.yaml and print the tables of results.
 
-    Reads folds from params.yaml, results/folds/<fold>/metrics.json and
-    data/reference/<fold>/scores.json of each. Writes results/metrics.json, results/scores.json (the
-    few of its numbers that DVC compares), results/classes.csv (IoU per class, for plots) and
-    results/table.md: the folds, and this run beside the pretrained encoder and the baseline.
+    Reads folds from params.yaml, and results/folds/<fold>/metrics.json and
+    data/reference/<fold>/scores.json of each fold. Writes results/metrics.json, results/scores.json
+    (the few numbers that DVC compares), results/classes.csv (IoU per class, for plots) and
+    results/table.md (the folds, and this run beside the pretrained encoder and the baseline).
     """
     params = stage_params(SummarizeParams, read_params())
     folds = {
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _reference(fold: int) -> dict[str, Any]:
-    """What the fold is compared with, empty where the stage `reference` has not run."""
+    """Scores that the fold is compared with; empty if the stage `reference` has not run."""
     path = paths.reference(fold) / "scores.json"
     return dict(read_json(path, "run the stage 'reference'")) if path.is_file() else {}
 

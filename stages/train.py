@@ -1,4 +1,4 @@
-"""`train`: joint training on episodes and pseudo-masks."""
+"""`train`: trains the encoder jointly on episodes and pseudo-masks."""
 
 from stages.support import paths
 from stages.support.common import FoldOption, make_app, shared_command
@@ -16,13 +16,15 @@ from stages.support.params_file import (
 def main(fold: FoldOption = None) -> None:
     """Train the encoder on episodes of base classes and on the pool's pseudo-masks (eq. 1, 4-6).
 
-    Reads m, sigma, pseudo_weight, mine, miner, training, long_side and the encoder's keys from
-    params.yaml, data/prepare/, data/cluster/<fold>/ and data/annotate/<fold>/ (`mine: false` trains
-    the plain baseline, `miner: simclr` contrasts two views of each pool image instead). Writes
-    data/train/<fold>/: model.safetensors (last and averaged encoder, head, global background
-    prototype) and live/ (curves), and results/folds/<fold>/training.png, the same images drawn anew
-    every `training.picture_every` steps. Interrupted, it goes on at its last checkpoint. Several
-    processes (torchrun) share each step's images.
+    Reads m, sigma, pseudo_weight, mine, miner, training, unlabeled, backbone, weights, seed and
+    long_side from params.yaml, data/prepare/, data/cluster/<fold>/, data/annotate/<fold>/, and the
+    training and pool photographs. `mine: false` trains the plain baseline. `miner: simclr`
+    contrasts two views of each pool image instead of using pseudo-masks.
+    Writes data/train/<fold>/: model.safetensors (last and averaged encoder, head, global background
+    prototype) and live/ (curves). Also writes results/folds/<fold>/training.png, which shows the
+    same images, drawn again every `training.picture_every` steps. After an interruption, the same
+    command continues from the last checkpoint. Several processes (torchrun) share each step's
+    images.
     """
     everything = read_params()
     for number in chosen_folds(fold, everything):

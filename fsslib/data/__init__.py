@@ -1,1 +1,1 @@
-"""What every step reads: manifest, folds, pool, photographs, masks, transforms and batches."""
+"""Input of every step: manifest, folds, pool, photographs, masks, transforms and batches."""

@@ -1,4 +1,7 @@
-"""Training batches as a function of (seed, step): no order, workers or restart matter."""
+"""Training batches as a function of (seed, step).
+
+A batch does not depend on the iteration order, the number of workers or a restart.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,17 +26,21 @@ from fsslib.errors import FsslibError
 from fsslib.ranks import ALONE, Ranks
 
 PAIRS, POOL, ORDER, EXAMPLES, VIEWS = 1, 2, 3, 4, 5
-"""First word of the seeds of pairs, pool images, the pool's order, what pictures show and views."""
+"""Number that follows the seed in each generator, one per use.
+
+The uses are pairs, pool images, the order of the pool, example pictures, and contrastive views.
+"""
 
 
 class Batch(TypedDict, total=False):
-    """One training step's input.
+    """Input of one training step.
 
     support_images: (P, S, 3, c, c) uint8; support_masks: (P, S, c, c) uint8, 1, 0 or 255;
     query_images: (P, 3, c, c) uint8; query_masks: (P, c, c) uint8;
     pool_images: (B, 3, c, c) uint8; pool_masks: (B, c, c) uint8 in 0 to K (absent unless mined).
-    To be contrasted, pool_images is (2B, 3, c, c), first and then second views, without masks.
-    pool_colours: what is still to be done to each pool image's colours (absent when it is done).
+    For contrastive training, pool_images is (2B, 3, c, c), all first views before all second views,
+    without masks.
+    pool_colours: colour changes still to apply to each pool image (absent when already applied).
     """
 
     support_images: Tensor
@@ -47,17 +54,17 @@ class Batch(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """What a step's batch is made of.
+    """Composition of a step's batch.
 
     Attributes:
-        pairs: support-query pairs.
-        shot: supports of a pair.
-        pool_images: pseudo-labelled images.
-        crop: side in px.
-        min_pixels: of the class that a crop should show.
-        scale: photographs are resized by a factor drawn from this range before the crop.
-        seed: of everything.
-        long_side: px that the factor 1 makes of a photograph's longer side, None for its own.
+        pairs: number of support-query pairs.
+        shot: number of supports per pair.
+        pool_images: number of pool images.
+        crop: side of a crop in px.
+        min_pixels: pixels of the class that a crop should show.
+        scale: range of the random factor by which photographs are resized before the crop.
+        seed: seed of all random choices.
+        long_side: longer side in px of a photograph at factor 1, None for its original size.
     """
 
     pairs: int
@@ -71,23 +78,27 @@ class BatchPlan:
 
 
 class StepBatches(Dataset[Batch]):
-    """Dataset whose item i is the batch of step i: this rank's part of it, in the ranks' order.
+    """Dataset whose item i is this rank's part of the batch of step i.
+
+    The parts of all ranks, in the order of the ranks, make up the whole batch.
 
     Args:
-        manifest: of the dataset.
-        fold: whose base classes are trained on.
+        manifest: manifest of the dataset.
+        fold: fold whose base classes are trained on.
         plan: see `BatchPlan`.
-        steps: length.
-        pool: images beside the episodes.
-        pseudo: reads a pool image's pseudo-mask by its id; without it the pool is not mined.
-        ranks: this process among those that train together.
-        contrast: give two views of each pool image in place of pseudo-masks.
-        colours_later: leave the pool images' colours to who takes the batch, a GPU for example.
+        steps: number of steps.
+        pool: images used beside the episodes.
+        pseudo: function that reads a pool image's pseudo-mask by its id; without it, batches hold
+            no pseudo-masks.
+        ranks: rank of this process and number of processes.
+        contrast: give two views of each pool image instead of pseudo-masks.
+        colours_later: do not change the pool images' colours; the consumer of the batch does, for
+            example on a GPU.
 
     Attributes:
-        by_class: ids of the images of each class that episodes are drawn of.
-        names: of these classes.
-        pool: images with a pseudo-mask; none for the baseline.
+        by_class: class id -> ids of the images from which its episodes are drawn.
+        names: class id -> name, for these classes.
+        pool: the pool images; empty for the baseline.
 
     Raises:
         FsslibError: no base class has `shot + 1` images, or the ranks cannot share equally.
@@ -128,7 +139,7 @@ class StepBatches(Dataset[Batch]):
         return self._pseudo is not None
 
     def __getitem__(self, step: int) -> Batch:
-        """Build the batch of one step."""
+        """Build this rank's part of the batch of one step."""
         pairs = [self._pair(step, slot) for slot in self._pair_slots]
         batch = Batch(
             support_images=torch.stack([torch.stack(images[:-1]) for images, _ in pairs]),
@@ -150,7 +161,7 @@ class StepBatches(Dataset[Batch]):
         return batch
 
     def _pair(self, step: int, slot: int) -> tuple[list[Tensor], list[Tensor]]:
-        """A pair of one class drawn uniformly among the base classes."""
+        """Draw a pair of one class; the class is drawn uniformly from the base classes."""
         rng = np.random.default_rng([self.plan.seed, PAIRS, step, slot])
         class_id = self._classes[int(rng.integers(len(self._classes)))]
         return self.draw_pair(class_id, rng)
@@ -158,7 +169,7 @@ class StepBatches(Dataset[Batch]):
     def draw_pair(
         self, class_id: int, rng: np.random.Generator
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Crops of the supports, then of the query, of one class, and their masks (1, 0 or 255)."""
+        """Draw crops of one class, the supports first, the query last, with masks (1, 0 or 255)."""
         plan, ids = self.plan, self.by_class[class_id]
         chosen = rng.choice(len(ids), plan.shot + 1, replace=False)
         images, masks = [], []
@@ -178,7 +189,7 @@ class StepBatches(Dataset[Batch]):
         return image, torch.from_numpy(read_mask(*self._masks[image_id]).copy())
 
     def _pool_item(self, step: int, slot: int) -> PoolImage:
-        """Pool images in an order shuffled anew for each pass over the pool."""
+        """Pool image of a slot; every pass over the pool has its own shuffled order."""
         epoch, place = divmod(step * self.plan.pool_images + slot, len(self.pool))
         return self.pool[int(_order(self.plan.seed, epoch, len(self.pool))[place])]
 
@@ -195,16 +206,16 @@ class StepBatches(Dataset[Batch]):
     def _augment(
         self, image: Tensor, mask: Tensor, rng: np.random.Generator
     ) -> tuple[Tensor, Tensor, Colours]:
-        """A strong augmentation of both (section 4.1), and what its colours are drawn to be."""
+        """Strong augmentation of image and mask (section 4.1), and its colour changes."""
         image, mask = strong_crop(image, mask, self.plan.crop, rng)
         colours = draw_colours(rng)
         return image if self._colours_later else colours.apply(image), mask, colours
 
     def read_pool(self, item: PoolImage) -> tuple[Tensor, Tensor]:
-        """A pool image, (3, H, W) uint8, and its pseudo-mask, (H, W) uint8, as they are stored.
+        """Read a pool image, (3, H, W) uint8, and its pseudo-mask, (H, W) uint8, unchanged.
 
         Raises:
-            FsslibError: the two differ in size.
+            FsslibError: image and pseudo-mask differ in size.
         """
         assert self._pseudo is not None
         image = _read_photograph(item.path)
@@ -218,18 +229,22 @@ class StepBatches(Dataset[Batch]):
 
 
 def _read_photograph(path: Path, size: tuple[int, int] | None = None) -> Tensor:
-    """(3, H, W) uint8, of `size` where the manifest says it."""
+    """Read a photograph as (3, H, W) uint8; `size` is the (H, W) of the manifest, if given."""
     return torch.from_numpy(read_image(path, size).copy()).permute(2, 0, 1)
 
 
 @lru_cache(maxsize=2)
 def _order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
-    """Order of the pool in one pass; a batch touches one pass or two, a small pool more."""
+    """Order of the pool in one pass.
+
+    The cache holds two passes, because a batch usually touches at most two (more with a small
+    pool).
+    """
     return np.random.default_rng([seed, ORDER, epoch]).permutation(count)
 
 
 def binary_mask(labels: Tensor, class_id: int) -> Tensor:
-    """Index mask to 1 (the class), 0 (everything else) and 255 (ignore), uint8."""
+    """Convert an index mask to 1 (the class), 0 (everything else) and 255 (ignore), uint8."""
     mask = (labels == class_id).to(torch.uint8)
     mask[labels == IGNORE] = IGNORE
     return mask
@@ -238,9 +253,10 @@ def binary_mask(labels: Tensor, class_id: int) -> Tensor:
 def images_by_class(
     manifest: Manifest, fold: int, min_pixels: int, at_least: int, long_side: int | None = None
 ) -> Mapping[int, list[str]]:
-    """Training images of each base class with `min_pixels` of it; rarer classes are left out.
+    """List the training images of each base class that show at least `min_pixels` of it.
 
-    Pixels are counted at the size that `long_side` gives the photograph.
+    Pixels are counted at the size to which `long_side` scales the photograph. Classes with fewer
+    than `at_least` images are left out.
 
     Raises:
         FsslibError: no base class has `at_least` images.

@@ -1,7 +1,8 @@
-"""Colours of SimCLR's strong augmentation (section 4.1, after [5]): drawn apart from being changed.
+"""Colour changes of SimCLR's strong augmentation (section 4.1, after [5]).
 
-A worker changes one image with torchvision. A GPU changes a whole batch in a few launches, where
-one image after the other would keep it waiting for Python; its values differ by rounding alone.
+Drawing the random values and applying them are separate steps. A worker applies them to one image
+with torchvision. A GPU applies them to a whole batch in a few kernel launches, because it would
+wait for Python if images came one by one. The two results differ only by rounding.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,12 +22,12 @@ BLUR_SIGMA = (0.1, 2.0)
 
 @dataclass(frozen=True)
 class Colours:
-    """What is done to the colours of an image.
+    """Colour changes of one image.
 
     Attributes:
         adjustments: ("brightness", "contrast" or "saturation", factor) or ("hue", turns), in order.
-        gray: drop the colours.
-        blur: deviation of a Gaussian in px, None for no blur.
+        gray: whether to convert to grayscale.
+        blur: standard deviation of a Gaussian blur in px, None for no blur.
     """
 
     adjustments: tuple[tuple[str, float], ...]
@@ -34,7 +35,7 @@ class Colours:
     blur: float | None
 
     def apply(self, image: Tensor) -> Tensor:
-        """(3, H, W) uint8 to the same."""
+        """Apply the changes to an image, (3, H, W) uint8 -> the same."""
         for name, amount in self.adjustments:
             image = getattr(tv, f"adjust_{name}")(image, amount)
         if self.gray:
@@ -46,7 +47,7 @@ class Colours:
 
 
 def draw_colours(rng: np.random.Generator) -> Colours:
-    """Colour jitter in random order, grayscale and Gaussian blur, as often as in SimCLR."""
+    """Draw colour jitter in random order, grayscale and Gaussian blur, as often as SimCLR does."""
     adjustments: list[tuple[str, float]] = []
     if rng.random() < JITTER_PROBABILITY:
         for name, strength in JITTER:
@@ -59,9 +60,10 @@ def draw_colours(rng: np.random.Generator) -> Colours:
 
 
 def apply_together(images: Tensor, colours: Sequence[Colours]) -> Tensor:
-    """(n, 3, H, W) uint8 to the same: `Colours.apply` of each, of all images in one go.
+    """Apply `Colours` to a whole batch at once, (n, 3, H, W) uint8 -> the same.
 
-    Values lie within one level of it, rarely two where an adjustment stretches the difference.
+    Values differ from those of `Colours.apply` by at most one level, rarely by two where an
+    adjustment enlarges the difference.
     """
     images = images.clone()
 
@@ -86,7 +88,7 @@ def apply_together(images: Tensor, colours: Sequence[Colours]) -> Tensor:
 
 
 def _sent(values: Sequence[float], to: Tensor) -> Tensor:
-    """The values beside `to`, on a GPU without waiting for what it is still computing."""
+    """Copy values to the device of `to`, without waiting for a GPU's pending work."""
     here = torch.tensor(values)
     return here.pin_memory().to(to.device, non_blocking=True) if to.is_cuda else here
 
@@ -101,7 +103,7 @@ def _blend(x: Tensor, other: Tensor | float, share: Tensor) -> Tensor:
 
 
 def _turned(x: Tensor, turns: Tensor) -> Tensor:
-    """Hue shifted on the circle of HSV, whose value and saturation stay."""
+    """Rotate the hue in HSV; value and saturation stay the same."""
     x = x / 255
     red, green, blue = x.unbind(1)
     value, low = x.amax(1), x.amin(1)
@@ -112,7 +114,7 @@ def _turned(x: Tensor, turns: Tensor) -> Tensor:
     offsets = _sent([5.0, 3.0, 1.0], x).view(1, 3, 1, 1)
     k = (offsets + sixths.unsqueeze(1) + 6 * turns) % 6
     out = value.unsqueeze(1) - chroma.unsqueeze(1) * torch.minimum(k, 4 - k).clamp(0, 1)
-    return out * (256 - 1e-3)  # torchvision's way back to 0..255
+    return out * (256 - 1e-3)  # torchvision's conversion to 0..255
 
 
 _ADJUST: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -124,12 +126,16 @@ _ADJUST: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def _reach(sigma: float, image: Tensor) -> int:
-    """Half of a kernel: three deviations hold 99.7 %, SimCLR's tenth of the image adds zeros."""
+    """Half width of a blur kernel in px.
+
+    Three standard deviations hold 99.7 % of the weight. SimCLR's kernel, a tenth of the image, only
+    adds values close to zero.
+    """
     return min(int(np.ceil(3 * sigma)), (min(image.shape[-2:]) - 1) // 2)
 
 
 def _blurred(x: Tensor, sigmas: Sequence[float]) -> Tensor:
-    """Gaussian blur of (n, 3, H, W) with a deviation an image, along columns, then along rows."""
+    """Gaussian blur of (n, 3, H, W), one standard deviation per image, in two 1D passes."""
     reaches = [_reach(sigma, x) for sigma in sigmas]
     most = max(reaches)
     away = torch.arange(-most, most + 1, device=x.device)

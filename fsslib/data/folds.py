@@ -27,10 +27,10 @@ COCO_CATEGORIES: dict[int, str] = {
     82: "refrigerator", 84: "book", 85: "clock", 86: "vase", 87: "scissors", 88: "teddy bear",
     89: "hair drier", 90: "toothbrush",
 }  # fmt: skip
-"""COCO's own category ids (1 to 90 with gaps) -> names, in COCO's order."""
+"""COCO's category ids (1 to 90 with gaps) -> names, in COCO's order."""
 
 COCO_CLASSES = list(COCO_CATEGORIES.values())
-"""The 80 names; class id i + 1 in our masks is entry i."""
+"""The 80 names; entry i is class id i + 1 in this project's masks."""
 
 IGNORE = 255
 """Mask value of pixels that count neither as a class nor as background."""
@@ -46,8 +46,8 @@ def contiguous_folds(class_ids: list[int], folds: int = 4) -> list[list[int]]:
     """Split classes into `folds` runs of equal length (PASCAL-5i; COCO-20i after PANet).
 
     Args:
-        class_ids: in the dataset's order; their number is a multiple of `folds`.
-        folds: how many.
+        class_ids: class ids in the dataset's order; their number is a multiple of `folds`.
+        folds: number of folds.
     """
     size, rest = divmod(len(class_ids), folds)
     if rest:
@@ -56,16 +56,18 @@ def contiguous_folds(class_ids: list[int], folds: int = 4) -> list[list[int]]:
 
 
 def strided_folds(class_ids: list[int], folds: int = 4) -> list[list[int]]:
-    """Every `folds`-th class in one fold (COCO-20i after HSNet and BAM)."""
+    """Put every `folds`-th class into the same fold (COCO-20i after HSNet and BAM)."""
     return [class_ids[i::folds] for i in range(folds)]
 
 
 def balanced_folds(class_ids: Sequence[int], folds: int) -> list[list[int]]:
-    """Runs whose lengths differ by at most one, the longer first (own classes).
+    """Split classes into runs whose lengths differ by at most one, longer runs first.
+
+    The user's own datasets are split in this way.
 
     Args:
-        class_ids: in the dataset's order.
-        folds: how many; from 1 to the number of classes.
+        class_ids: class ids in the dataset's order.
+        folds: number of folds, from 1 to the number of classes.
     """
     if not 1 <= folds <= len(class_ids):
         raise ValueError(f"{len(class_ids)} classes do not fill {folds} folds")

@@ -1,7 +1,7 @@
-"""Reading photographs and index masks, the way every stage reads them.
+"""Reading of photographs and index masks, the same in every stage.
 
-Every file is taken as a viewer shows it: EXIF orientation is applied to photographs and to masks
-alike. What cannot be read without guessing is refused in one line that names the file.
+Every file is read as a viewer shows it: EXIF orientation is applied to photographs and to masks.
+A file that cannot be read unambiguously is refused in one line that names it.
 """
 
 import io
@@ -12,37 +12,46 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from fsslib.data import heic
 from fsslib.errors import FsslibError
 
 UInt8 = npt.NDArray[np.uint8]
 Size = tuple[int, int]
 
 MAX_PIXELS = 89_478_485
-"""Pillow's own bound: 256 MB of RGB. A larger file is a bomb or no photograph."""
+"""Pillow's own limit: 256 MB of RGB. A larger file is a decompression bomb, not a photograph."""
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+"""Suffixes of photographs that every installation reads."""
 
 _BROKEN = (
     UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error,
-    KeyError, IndexError, TypeError, OverflowError, MemoryError,
+    KeyError, IndexError, TypeError, OverflowError, MemoryError, RuntimeError,
 )  # fmt: skip
-"""What Pillow's readers raise on damaged bytes; anything else would be our bug."""
+"""Exceptions that Pillow and pillow-heif raise on damaged bytes; any other one is a bug here."""
 
 _TAIL = 65_536
 _TURNED = (5, 6, 7, 8)
 _EXIF_ORIENTATION = 0x0112
-# Pillow scales gray PNGs of fewer than 8 bits to 0..255; an index must not be scaled.
+# Pillow scales gray PNGs of fewer than 8 bits to 0..255, but a class id must not be scaled.
 _GRAY_SCALE = {"L;2": 85, "L;4": 17}
 
 
+@cache
+def photo_suffixes() -> tuple[str, ...]:
+    """Lower-case suffixes of the photographs that this installation reads."""
+    return PHOTO_SUFFIXES + heic.SUFFIXES if heic.reads_heic() else PHOTO_SUFFIXES
+
+
 def require_file(kind: str, path: Path) -> None:
-    """Raise `FsslibError` unless `path` is a regular file: a pipe or a device may never end."""
+    """Raise `FsslibError` unless `path` is a regular file; a pipe or a device may never end."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -57,7 +66,7 @@ def require_file(kind: str, path: Path) -> None:
 
 
 def require_size(kind: str, path: Path, values: npt.NDArray[np.uint8], size: Size | None) -> None:
-    """Raise `FsslibError` unless an array has the (H, W) that the manifest says, where it does."""
+    """Raise `FsslibError` unless an array has the (H, W) of the manifest; None is not checked."""
     height, width = values.shape[:2]
     if size is not None and (height, width) != size:
         raise FsslibError(
@@ -68,16 +77,19 @@ def require_size(kind: str, path: Path, values: npt.NDArray[np.uint8], size: Siz
 
 @contextmanager
 def _opened(kind: str, path: Path, content: bytes | None = None) -> Iterator[Image.Image]:
-    """Open lazily; any failure inside the block becomes an `FsslibError` that names `path`."""
+    """Open an image lazily; any failure in the block becomes an `FsslibError` that names `path`."""
     if content is None:
         require_file(kind, path)
+    is_heic = heic.prepare(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks on odd metadata
+            warnings.simplefilter("ignore")  # about unusual metadata
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path if content is None else io.BytesIO(content)) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise Image.DecompressionBombError(f"{image.width}x{image.height}")
+                if image.format == "HEIF" and not is_heic:  # else earlier files would decide
+                    raise UnidentifiedImageError
                 yield image
     except FileNotFoundError:
         raise FsslibError(f"{kind} {path} does not exist: check data_root") from None
@@ -86,9 +98,8 @@ def _opened(kind: str, path: Path, content: bytes | None = None) -> Iterator[Ima
             f"{kind} {path} has more than {MAX_PIXELS} px, the limit: scale it down"
         ) from None
     except UnidentifiedImageError:
-        raise FsslibError(
-            f"{kind} {path} cannot be read (not an image file): replace the file"
-        ) from None
+        remedy = heic.remedy(path) if kind == "image" else "replace the file"
+        raise FsslibError(f"{kind} {path} cannot be read (not an image file): {remedy}") from None
     except _BROKEN as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FsslibError(f"{kind} {path} cannot be read ({reason}): replace the file") from None
@@ -103,10 +114,10 @@ def _sixteen_bit(image: Image.Image) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert any loaded image to sRGB; transparency is shown on white, as viewers do.
+    """Convert any loaded image to sRGB; transparent areas become white, as in viewers.
 
     Raises:
-        ValueError: a mode without a defined 8-bit reading (32-bit float).
+        ValueError: the mode has no defined conversion to 8 bits (32-bit float).
     """
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _sixteen_bit(image).convert("RGB")
@@ -120,16 +131,16 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def exif_orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8, from what the header says (no pixel is decoded)."""
-    # The base class's method: PngImageFile.getexif decodes the whole image first.
+    """EXIF orientation, 1 to 8, read from the header without decoding pixels."""
+    # This calls the base class's method, since PngImageFile.getexif decodes the whole image first.
     value = Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1)
     return value if value in range(1, 9) else 1
 
 
 def _load_upright(image: Image.Image) -> tuple[Image.Image, int]:
-    """Decode an opened image; returns it as sRGB, upright, and the orientation applied."""
-    # Pillow turns a TIFF and drops its tag while loading; a PNG may tell after its pixels, and
-    # what was asked before loading would be remembered.
+    """Decode an opened image; return it upright in sRGB, and the orientation that was applied."""
+    # Pillow rotates a TIFF and drops its tag while loading, so its orientation is read before. A
+    # PNG may store the tag after its pixels, and Pillow would cache an answer given before loading.
     orientation = exif_orientation(image) if image.format == "TIFF" else 0
     image.load()
     orientation = orientation or exif_orientation(image)
@@ -142,8 +153,8 @@ class Photograph:
 
     Attributes:
         values: (H, W, 3) uint8 sRGB, EXIF rotation applied.
-        kind: format and mode of the file, as `JPEG RGB`.
-        orientation: EXIF orientation that was applied, 1 upright.
+        kind: format and mode of the file, for example `JPEG RGB`.
+        orientation: EXIF orientation that was applied; 1 is upright.
     """
 
     values: UInt8
@@ -152,10 +163,10 @@ class Photograph:
 
 
 def decode_photograph(path: Path, content: bytes | None = None) -> Photograph:
-    """Decode a photograph from `content`, or from the file when that is None.
+    """Decode a photograph from `content`, or from the file when `content` is None.
 
     Raises:
-        FsslibError: as `read_image`.
+        FsslibError: as `read_image`, except that the size is not checked.
     """
     with _opened("image", path, content) as image:
         kind = f"{image.format} {image.mode}"
@@ -164,18 +175,18 @@ def decode_photograph(path: Path, content: bytes | None = None) -> Photograph:
 
 
 def read_image(path: Path, size: Size | None = None) -> UInt8:
-    """Read a photograph: gray, 16-bit gray, palette, CMYK and RGBA files included.
+    """Read a photograph, including gray, 16-bit gray, palette, CMYK and RGBA files.
 
     Args:
-        path: of the file.
-        size: (H, W) that the manifest says, or None.
+        path: path of the file.
+        size: (H, W) of the manifest, or None.
 
     Returns:
         (H, W, 3) uint8 sRGB, EXIF rotation applied.
 
     Raises:
-        FsslibError: missing, not an image, truncated, too large or of another size; the file is
-            named.
+        FsslibError: the file is missing, not an image, truncated, too large or of another size; the
+            message names the file.
     """
     values = decode_photograph(path).values
     require_size("image", path, values, size)
@@ -183,7 +194,7 @@ def read_image(path: Path, size: Size | None = None) -> UInt8:
 
 
 def _header_is_enough(image: Image.Image, path: Path) -> bool:
-    """Whether the header tells the displayed size and the file ends as a whole one does."""
+    """Whether the header gives the displayed size and the file's end looks complete."""
     if image.format not in ("JPEG", "PNG"):
         return False
     with path.open("rb") as stream:
@@ -195,12 +206,12 @@ def _header_is_enough(image: Image.Image, path: Path) -> bool:
 
 
 def size_and_orientation(path: Path) -> tuple[int, int, int]:
-    """Size of a photograph as `read_image` returns it, without decoding it where possible.
+    """Size of a photograph as `read_image` returns it; the file is not decoded where possible.
 
-    A file that does not end as a whole JPEG or PNG does is decoded, and refused when truncated.
+    A file without the usual end of a JPEG or PNG is decoded, and refused when truncated.
 
     Returns:
-        H and W in px with the EXIF rotation applied, and that orientation (1 upright, 5 to 8
+        H and W in px with the EXIF rotation applied, and the EXIF orientation (1 is upright, 5 to 8
         swap height and width).
 
     Raises:
@@ -217,7 +228,7 @@ def size_and_orientation(path: Path) -> tuple[int, int, int]:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(H, W) of `size_and_orientation`."""
+    """(H, W) in px, the first two values of `size_and_orientation`."""
     return size_and_orientation(path)[:2]
 
 
@@ -232,15 +243,17 @@ def turn(values: UInt8, orientation: int) -> UInt8:
 
 @contextmanager
 def open_mask(path: Path, content: bytes | None = None) -> Iterator[Image.Image]:
-    """Open a mask of any lossless kind; failures are `FsslibError`s that name `path`."""
+    """Open a mask in any lossless format; a failure is an `FsslibError` that names `path`."""
     with _opened("mask", path, content) as image:
         if image.format in ("JPEG", "MPO"):
             raise FsslibError(f"mask {path} is a JPEG, which alters class ids: save it as PNG")
+        if image.format == "HEIF":
+            raise FsslibError(f"mask {path} is HEIC, which alters class ids: save it as PNG")
         yield image
 
 
 def index_values(image: Image.Image) -> UInt8:
-    """Values of a P or L image, EXIF orientation applied, gray of 2 or 4 bits not scaled."""
+    """Values of a P or L image with EXIF orientation applied; gray of 2 or 4 bits is not scaled."""
     tiles = getattr(image, "tile", [])
     scale = _GRAY_SCALE.get(str(tiles[0][3]), 1) if tiles else 1
     image.load()
@@ -249,13 +262,13 @@ def index_values(image: Image.Image) -> UInt8:
 
 
 def decode_mask(path: Path, content: bytes | None = None) -> tuple[UInt8, list[int]]:
-    """Decode an index mask from `content`, or from the file when that is None.
+    """Decode an index mask from `content`, or from the file when `content` is None.
 
     Returns:
-        The (H, W) uint8 values and the palette, 3 ints an entry, empty for a gray mask.
+        The (H, W) uint8 values and the palette, 3 ints per entry, empty for a gray mask.
 
     Raises:
-        FsslibError: as `read_mask`.
+        FsslibError: as `read_mask`, except that the size is not checked.
     """
     with open_mask(path, content) as image:
         if image.mode not in ("P", "L"):
@@ -268,18 +281,18 @@ def decode_mask(path: Path, content: bytes | None = None) -> tuple[UInt8, list[i
 
 
 def read_mask(path: Path, size: Size | None = None) -> UInt8:
-    """Read an index mask: palette or gray PNG of at most 8 bits, the pixel value is the class id.
+    """Read an index mask, a palette or gray PNG of at most 8 bits whose values are class ids.
 
     Args:
-        path: of the file.
-        size: (H, W) that the manifest says, or None.
+        path: path of the file.
+        size: (H, W) of the manifest, or None.
 
     Returns:
         (H, W) uint8, 0 background, 255 ignore.
 
     Raises:
-        FsslibError: missing, truncated, lossy, a colour image instead of an index one, or of
-            another size.
+        FsslibError: the file is missing, truncated, lossy, a colour image instead of an index mask,
+            or of another size.
     """
     values = decode_mask(path)[0]
     require_size("mask", path, values, size)

@@ -1,4 +1,7 @@
-"""The manifest: what a dataset holds, read once, so that nothing downstream opens masks to list."""
+"""The manifest: a list of a dataset's content, made once.
+
+Later stages read the manifest instead of opening masks to find out what they contain.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -21,8 +24,8 @@ class ImageRecord:
         id: unique within its split, no path separator, no `..`.
         image: path of the photograph, relative to the dataset's root (or absolute).
         mask: path of the index mask, likewise.
-        height: of image and mask, in px.
-        width: of image and mask, in px.
+        height: height of image and mask in px.
+        width: width of image and mask in px.
         pixels: mask value -> number of pixels, for every value present (0 background, 255 ignore).
     """
 
@@ -39,13 +42,13 @@ class ImageRecord:
         return self.height, self.width
 
     def has_any(self, class_ids: Iterable[int], at_least: int = 1) -> bool:
-        """Whether one of the classes covers `at_least` pixels."""
+        """Whether any of the classes covers at least `at_least` pixels."""
         return any(self.pixels.get(c, 0) >= at_least for c in class_ids)
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A dataset: classes, folds and the records of both splits in sorted id order.
+    """A dataset: its classes, folds, and the records of both splits in sorted id order.
 
     Attributes:
         dataset: name (`procedural`, `pascal`, `coco`, `folder`).
@@ -84,11 +87,11 @@ class Manifest:
         return tuple(r for r in self.train if r.has_any(base))
 
     def image_path(self, record: ImageRecord) -> Path:
-        """Where the photograph lies."""
+        """Path of the photograph."""
         return self.root / record.image
 
     def mask_path(self, record: ImageRecord) -> Path:
-        """Where the index mask lies."""
+        """Path of the index mask."""
         return self.root / record.mask
 
 
@@ -120,13 +123,13 @@ def _record_from_json(raw: dict[str, Any]) -> ImageRecord:
 
 
 def save_manifest(manifest: Manifest, path: Path, root: str | None) -> None:
-    """Write the manifest, one image a line.
+    """Write the manifest, one image per line.
 
     Args:
-        manifest: what to write.
+        manifest: manifest to write.
         path: file to write.
-        root: the dataset's root as the user gave it, or None when it is the manifest's folder; the
-            resolved `manifest.root` is never written, so that a second clone writes equal bytes.
+        root: the dataset's root as the user gave it, or None when it is the manifest's folder. The
+            resolved `manifest.root` is never written, so a second clone writes the same bytes.
     """
     head = {
         "kind": "fsslib-manifest",
@@ -158,7 +161,7 @@ def load_manifest(path: Path, base_dir: Path | None = None) -> Manifest:
         base_dir: folder that a relative root is relative to; the working directory by default.
 
     Raises:
-        FsslibError: missing, broken, foreign or older file, or one that was changed.
+        FsslibError: the file is missing, broken, foreign, of another version, or was changed.
     """
     remedy = "run the stage 'prepare' again"
     raw = read_json(path, remedy)

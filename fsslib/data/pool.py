@@ -1,4 +1,4 @@
-"""The pool: images that are annotated with pseudo-masks and mined, their labels unread."""
+"""The pool: images that get pseudo-masks for latent class mining; their labels are not read."""
 
 import os
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from fsslib.data.images import photo_suffixes
 from fsslib.data.manifest import Manifest
+from fsslib.data.unread import describe_unread, unread_files
 from fsslib.errors import FsslibError
 
 LABELLED = ("train", "remaining")
-"""Sources within the dataset; any other is a folder."""
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+"""Sources within the dataset; any other source is a folder."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class PoolSource:
     Attributes:
         source: `train` (labelled images of the fold), `remaining` (training images without any base
             class) or a folder of images, searched with its sub-folders.
-        cap: at most so many, drawn by seed; None for all.
+        cap: maximum number of images, drawn at random by the seed; None for all.
     """
 
     source: str
@@ -44,10 +44,11 @@ def build_pool(
     """List the pool of a fold in sorted id order.
 
     Args:
-        manifest: of the dataset; validation images never enter the pool.
-        fold: decides what `train` and `remaining` mean.
-        sources: to join; an image named by two is there once, a folder's by its resolved path.
-        seed: of the draws under a cap.
+        manifest: manifest of the dataset; validation images never enter the pool.
+        fold: fold that determines which images are `train` and which are `remaining`.
+        sources: sources to join. An image in two sources is listed once; images of the dataset are
+            compared by id, images of folders by resolved path.
+        seed: seed of the draw when a source has a cap.
         base_dir: folder that relative folders are relative to.
 
     Raises:
@@ -58,7 +59,7 @@ def build_pool(
     for number, source in enumerate(sources):
         found = _list_source(manifest, fold, source.source, number, base_dir)
         if source.source not in LABELLED:
-            # Listed only for a folder: resolving a path costs a call to the system.
+            # Built only when there is a folder, because resolving a path costs a system call.
             taken = taken or {_real(manifest.image_path(r)) for r in manifest.val}
             found = _not_taken(found, taken)
         if source.cap is not None and source.cap < len(found):
@@ -86,17 +87,27 @@ def _list_source(
         raise FsslibError(
             f"unlabeled: {source!r} is neither 'train' nor 'remaining' nor a folder: {folder}"
         )
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    suffixes = photo_suffixes()
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
     if not paths:
-        raise FsslibError(f"unlabeled: {folder} holds no image ({', '.join(SUFFIXES)})")
+        others = unread_files(folder, below=True)
+        seen = f"; {describe_unread(others)}" if others else ""
+        raise FsslibError(f"unlabeled: {folder} holds no image ({', '.join(suffixes)}){seen}")
     for path in paths:
         _check_name(path, folder)
-    # '@' keeps these ids apart from a dataset's own.
+    # '@' keeps these ids distinct from the dataset's ids.
     return [PoolImage(f"@{number}/{p.relative_to(folder).as_posix()}", p) for p in paths]
 
 
+def unread_in_pool(sources: Sequence[PoolSource], base_dir: Path) -> dict[Path, tuple[str, ...]]:
+    """Folders of the pool -> files in them, or below, that are not read; see `unread_files`."""
+    folders = [base_dir / s.source for s in sources if s.source not in LABELLED]
+    found = {folder: unread_files(folder, below=True) for folder in folders}
+    return {folder: names for folder, names in found.items() if names}
+
+
 def _check_name(path: Path, folder: Path) -> None:
-    """Names are ids in files of ours, and lines of logs."""
+    """Raise `FsslibError` unless a file name is printable, since names become ids and log lines."""
     name = str(path.relative_to(folder))
     if not name.isprintable():
         utf8 = "is not UTF-8" if any("\ud800" <= c <= "\udfff" for c in name) else ""
@@ -107,12 +118,12 @@ def _check_name(path: Path, folder: Path) -> None:
 
 
 def _real(path: Path) -> str:
-    """A path without links; one that links to itself stays, where `Path.resolve` raises."""
+    """Path with links resolved; a link to itself is kept, where `Path.resolve` would raise."""
     return os.path.realpath(path)
 
 
 def _not_taken(found: list[PoolImage], taken: set[str]) -> list[PoolImage]:
-    """Images whose files no earlier folder listed and that are no validation photographs."""
+    """Images whose files are not in `taken` (validation images and files of earlier folders)."""
     kept = []
     for image in found:
         path = _real(image.path)

@@ -1,4 +1,4 @@
-"""Training transforms on uint8 tensors; every random choice comes from the generator given."""
+"""Training transforms on uint8 tensors; every random choice comes from the given generator."""
 
 import numpy as np
 import torch
@@ -9,16 +9,21 @@ from torchvision.transforms.v2 import functional as tv
 from fsslib.data.folds import IGNORE
 
 GRAY = 124
-"""Fill of padded image pixels: close to ImageNet's mean, so about zero after normalisation."""
+"""Value of padded image pixels: close to ImageNet's mean, so about zero after normalisation."""
 
 CROP_AREA = (0.25, 1.0)
-"""Share of a pool image that a strong crop keeps. SimCLR's lower end of 0.08 leaves too few pixels
-of an object to be a region."""
+"""Share of a pool image's area that a strong crop keeps.
+
+With SimCLR's lower limit of 0.08, too few pixels of an object are left to form a region.
+"""
 ASPECT = (3 / 4, 4 / 3)
 
 
 def rescale(image: Tensor, mask: Tensor, factor: float) -> tuple[Tensor, Tensor]:
-    """Resize (3, H, W) bilinearly with antialiasing and (H, W) by nearest neighbour."""
+    """Resize an image (3, H, W) and its mask (H, W) by a factor.
+
+    The image is resized bilinearly with antialiasing, the mask by nearest neighbour.
+    """
     if factor == 1:
         return image, mask
     size = [max(1, round(n * factor)) for n in mask.shape]
@@ -27,7 +32,7 @@ def rescale(image: Tensor, mask: Tensor, factor: float) -> tuple[Tensor, Tensor]
 
 
 def pad_to(image: Tensor, mask: Tensor, crop: int) -> tuple[Tensor, Tensor]:
-    """Pad right and below to at least `crop` px: image with `GRAY`, mask with 255."""
+    """Pad at the right and the bottom to at least `crop` px: image with `GRAY`, mask with 255."""
     missing = [max(0, crop - n) for n in mask.shape]
     if not any(missing):
         return image, mask
@@ -38,13 +43,14 @@ def pad_to(image: Tensor, mask: Tensor, crop: int) -> tuple[Tensor, Tensor]:
 def crop_on_class(
     image: Tensor, mask: Tensor, crop: int, min_pixels: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Random crop that shows the class, and a random horizontal flip (section 4.1).
+    """Take a random crop that shows the class, and flip it horizontally at random (section 4.1).
 
     Args:
         image: (3, H, W) uint8.
         mask: (H, W) uint8, 1 the class, 0 the rest, 255 ignore.
         crop: side in px.
-        min_pixels: of the class that a crop should hold; ten draws, then one around a class pixel.
+        min_pixels: pixels of the class that the crop should hold. After ten random crops with too
+            few, the crop is placed around a random pixel of the class.
         rng: the episode's generator.
 
     Returns:
@@ -72,9 +78,9 @@ def crop_on_class(
 def strong_crop(
     image: Tensor, mask: Tensor, crop: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """The part of SimCLR's strong augmentation that moves a pseudo-mask along: crop and flip.
+    """Crop and flip an image and its pseudo-mask, the geometric part of SimCLR's augmentation.
 
-    `fsslib.data.colours` has the rest of it (section 4.1, after [5]).
+    The colour part is in `fsslib.data.colours` (section 4.1, after [5]).
 
     Args:
         image: (3, H, W) uint8.
@@ -93,7 +99,7 @@ def strong_crop(
 
 
 def centre_square(image: Tensor, mask: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """The largest square around the centre of (3, H, W) and (H, W), resized to `side` px."""
+    """Cut the largest centred square out of (3, H, W) and (H, W), and resize it to `side` px."""
     shorter = min(mask.shape)
     top, left = ((n - shorter) // 2 for n in mask.shape)
     box = top, left, shorter, shorter

@@ -1,1 +1,1 @@
-"""How datasets are made and checked: layouts, readers of annotations, the embedded benchmark."""
+"""Making and checking datasets: layouts, annotation readers, the embedded benchmark."""

@@ -1,4 +1,4 @@
-"""Pixel counts of masks, read by several processes and remembered by content."""
+"""Pixel counts of masks, computed by several processes and cached by file content."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from fsslib.files.storage import write_bytes
 
 CACHE_VERSION = 1
 SMALL = 400
-"""Up to this many items one process is quicker than starting others (0.3 s each)."""
+"""Number of items up to which one process is faster than starting others (0.3 s each)."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class MaskCount:
-    """What the manifest keeps of a mask: its size in px and value -> number of pixels."""
+    """Entry of a mask in the manifest: its size in px, and value -> number of pixels."""
 
     height: int
     width: int
@@ -37,7 +37,7 @@ class MaskCount:
 
 @dataclass(frozen=True)
 class Measured:
-    """Sizes and counts of one pair, or the line that says what is wrong with it."""
+    """Sizes and counts of one image-mask pair, or one line that names its problem."""
 
     image_size: tuple[int, int] | None = None
     mask: MaskCount | None = None
@@ -46,20 +46,20 @@ class Measured:
 
 
 def content_digest(content: bytes) -> str:
-    """Name of a file's content, 128 bits."""
+    """128-bit hash of a file's content, hex."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def count_values(values: npt.NDArray[np.uint8]) -> MaskCount:
     """Count each value of an (H, W) uint8 mask."""
     height, width = values.shape
-    # Pillow's histogram takes a quarter of numpy.bincount's time on uint8.
+    # Pillow's histogram takes a quarter of the time of numpy.bincount on uint8.
     histogram = Image.fromarray(values).histogram()
     return MaskCount(height, width, {v: n for v, n in enumerate(histogram) if n})
 
 
 def read_bytes(kind: str, path: Path) -> bytes:
-    """Read a file; a failure is an `FsslibError` that names it."""
+    """Read a file; a failure is an `FsslibError` that names the file."""
     require_file(kind, path)
     try:
         return path.read_bytes()
@@ -70,10 +70,10 @@ def read_bytes(kind: str, path: Path) -> bytes:
 
 
 def measure_pair(pair: tuple[Path, Path], known: Mapping[str, MaskCount]) -> Measured:
-    """Size of a photograph and counts of its mask; masks in `known` are not decoded.
+    """Measure a photograph's size and count its mask's values; masks in `known` are not decoded.
 
     Args:
-        pair: photograph and mask.
+        pair: paths of photograph and mask.
         known: content digest -> counts.
     """
     image, mask = pair
@@ -103,7 +103,7 @@ def measure_pairs(
     known: Mapping[str, MaskCount],
     processes: int = 1,
 ) -> Iterator[Measured]:
-    """Yield `measure_pair` of every pair, in order, from `processes` processes."""
+    """Yield `measure_pair` of every pair in order, computed by `processes` processes."""
     if processes <= 1 or len(pairs) <= SMALL:
         yield from (measure_pair(pair, known) for pair in pairs)
         return
@@ -117,7 +117,7 @@ def worker_pool(
     initializer: Callable[..., None] | None = None,
     initargs: tuple[Any, ...] = (),
 ) -> Iterator[ProcessPoolExecutor]:
-    """A pool of fresh processes (no inherited threads or handles) that an error stops at once."""
+    """Pool of spawned processes, which inherit no threads or handles; an error stops it at once."""
     context: Any = get_context("spawn")
     pool = ProcessPoolExecutor(processes, context, initializer, initargs)
     try:
@@ -129,7 +129,7 @@ def worker_pool(
 def map_in_processes(
     function: Callable[[Task], Result], tasks: Sequence[Task], processes: int, chunk: int = 16
 ) -> Iterator[Result]:
-    """Yield `function(task)` in the order of `tasks`; in this process when that is quicker."""
+    """Yield `function(task)` in the order of `tasks`; few tasks run in this process."""
     if processes <= 1 or len(tasks) <= SMALL // 10:
         yield from map(function, tasks)
         return
@@ -138,7 +138,7 @@ def map_in_processes(
 
 
 def load_cache(path: Path | None) -> dict[str, MaskCount]:
-    """Read a cache; a missing, broken or foreign one is an empty one."""
+    """Read a cache; a missing, broken or foreign file gives an empty cache."""
     try:
         raw = json.loads(path.read_bytes()) if path is not None else {}
         if not isinstance(raw, dict) or raw.get("version") != CACHE_VERSION:
@@ -152,7 +152,7 @@ def load_cache(path: Path | None) -> dict[str, MaskCount]:
 
 
 def save_cache(path: Path, counts: Mapping[str, MaskCount]) -> None:
-    """Write the cache, one mask a line, in sorted order."""
+    """Write the cache, one mask per line, in sorted order."""
     rows = ",\n".join(
         f'"{d}": {json.dumps([c.height, c.width, sorted(c.pixels.items())])}'
         for d, c in sorted(counts.items())

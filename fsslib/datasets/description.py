@@ -1,4 +1,4 @@
-"""`dataset.json`: what a prepared folder holds, written by `fss data`, read by `prepare`."""
+"""`dataset.json`: description of a prepared folder, written by `fss data`, read by `prepare`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ REMEDY = "make the folder with 'fss data'"
 
 @dataclass(frozen=True)
 class Description:
-    """A prepared dataset.
+    """Description of a prepared dataset.
 
     Attributes:
         dataset: `pascal`, `coco` or `folder`.
         classes: class id -> name.
         folds: novel class ids of each fold.
-        folds_rule: how they were made (`contiguous`, `listed`).
-        facts: what the preparation found, for people: counts, sources, choices.
+        folds_rule: how the folds were made (`contiguous`, `listed`).
+        facts: information about the preparation for the user: counts, sources, choices.
     """
 
     dataset: str
@@ -54,10 +54,10 @@ def read_description(root: Path, required: bool = False) -> Description | None:
 
     Args:
         root: a dataset folder.
-        required: whether its absence is an error; else None is returned.
+        required: whether a missing file is an error; otherwise None is returned.
 
     Raises:
-        FsslibError: broken, foreign, or missing though required.
+        FsslibError: the file is broken, foreign, or required but missing.
     """
     path = root / FILE
     if not path.exists() and not required:

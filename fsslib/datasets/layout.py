@@ -1,19 +1,27 @@
-"""The VOC layout: which folder holds photographs and masks, and the lists of both splits."""
+"""The VOC layout: the folders of photographs and masks, and the lists of both splits."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsslib.data.images import PHOTO_SUFFIXES
+from fsslib.data import heic
+from fsslib.data.images import PHOTO_SUFFIXES, photo_suffixes
 from fsslib.data.manifest import check_id
 from fsslib.errors import FsslibError
 
 SPLITS = ("train", "val")
 IMAGE_FOLDER = "JPEGImages"
-# Folders that hold merged masks beside VOC's own 2 913 name them SegmentationClassAug.
+# SegmentationClassAug is the usual name for masks merged from several sources. A folder
+# SegmentationClass beside it holds only VOC's own 2 913.
 MASK_FOLDERS = ("SegmentationClassAug", "SegmentationClass")
 LIST_FOLDERS = ("ImageSets", "ImageSets/Segmentation")
+
+_PATHS = re.compile(
+    r"/?JPEGImages/(?P<id>[^/]+)(?P<suffix>\.\w+)\s+/?SegmentationClass(?:Aug)?/(?P=id)\.png"
+)
+"""A line in the lists of PFENet and BAM: the paths of a photograph and of its mask."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +31,9 @@ class Entry:
     Attributes:
         id: image id, checked.
         split: `train` or `val`.
-        image: path relative to the root, or None where no such file lies there.
-        mask: likewise.
+        image: path of the photograph relative to the root, or None when the file is missing or
+            ambiguous.
+        mask: path of the mask, likewise.
     """
 
     id: str
@@ -35,14 +44,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Layout:
-    """A VOC-layout folder, found but not read.
+    """Files of a VOC-layout folder, found without opening an image.
 
     Attributes:
         root: the folder.
-        masks: name of the mask folder used.
+        masks: name of the mask folder in use.
         lists: split -> its list file.
-        entries: every usable line of both lists, in sorted id order, train first.
-        problems: what the lists got wrong, one line each; a strict reader raises the first.
+        entries: every valid line of both lists, train first, each split in sorted id order.
+        problems: problems of the lists, one line each; a strict reader raises the first.
         unlisted: photographs and masks (relative paths) that no list names.
     """
 
@@ -55,24 +64,38 @@ class Layout:
 
 
 def read_list(path: Path) -> tuple[list[str], list[str]]:
-    """Read a list of image ids; as `parse_list`, and a missing file is an `FsslibError`."""
+    """Read a list of image ids as `parse_list` does; a missing file is an `FsslibError`."""
+    return parse_list(list_bytes(path), str(path))
+
+
+def list_bytes(path: Path) -> bytes:
+    """Read the content of a list.
+
+    Raises:
+        FsslibError: the file is missing or unreadable.
+    """
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise FsslibError(f"{path} does not exist: write one image id a line into it") from None
     except OSError as error:
         raise FsslibError(f"{path} cannot be read ({error.strerror}): replace the file") from None
-    return parse_list(content, str(path))
 
 
-def parse_list(content: bytes, path: str) -> tuple[list[str], list[str]]:
-    """Parse image ids, one a line; CRLF, a UTF-8 mark and blank last lines are accepted.
+def _id_of(line: str) -> str:
+    """Checked image id of a line, which holds the id or the two paths of PFENet's lists."""
+    line = line.strip()
+    found = _PATHS.fullmatch(line)
+    if found and found["suffix"].lower() in PHOTO_SUFFIXES + heic.SUFFIXES:
+        return check_id(found["id"])
+    return check_id(line)
 
-    Returns:
-        The good ids in file order and one line for every problem.
+
+def list_lines(content: bytes, path: str) -> list[str]:
+    """Lines of a list; CRLF, a UTF-8 byte order mark and blank lines at the end are accepted.
 
     Raises:
-        FsslibError: not UTF-8.
+        FsslibError: the content is not UTF-8.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -80,12 +103,24 @@ def parse_list(content: bytes, path: str) -> tuple[list[str], list[str]]:
         raise FsslibError(
             f"{path} is not UTF-8 (byte {error.start}): save the list as UTF-8 text"
         ) from None
+    return text.rstrip().split("\n") if text.strip() else []
+
+
+def parse_list(content: bytes, path: str) -> tuple[list[str], list[str]]:
+    """Parse a list with one image id, or PFENet's two paths, per line (see `list_lines`).
+
+    Returns:
+        The valid ids in file order, and one line for every problem.
+
+    Raises:
+        FsslibError: the content is not UTF-8.
+    """
     seen: dict[str, int] = {}
     problems = []
-    for number, line in enumerate(text.rstrip().split("\n") if text.strip() else [], start=1):
+    for number, line in enumerate(list_lines(content, path), start=1):
         where = f"{path}:{number}"
         try:
-            image_id = check_id(line.strip())
+            image_id = _id_of(line)
         except FsslibError as error:
             problems.append(f"{where}: {error}")
             continue
@@ -102,7 +137,7 @@ def parse_list(content: bytes, path: str) -> tuple[list[str], list[str]]:
 
 
 def index_folder(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[str]]:
-    """File stem -> names in `folder` with one of the suffixes (any case), sorted."""
+    """Map file stems to the sorted names in `folder` that have one of the suffixes (any case)."""
     names: dict[str, list[str]] = {}
     with os.scandir(folder) as entries:
         for name in sorted(entry.name for entry in entries):
@@ -113,12 +148,13 @@ def index_folder(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[str]
 
 
 def find_list(root: Path, split: str, masks: str) -> Path:
-    """The list of `split`: `ImageSets/` first, then VOC's own `ImageSets/Segmentation/`.
+    """Find the list of `split`, first in `ImageSets/`, then in VOC's `ImageSets/Segmentation/`.
 
-    Beside merged masks `trainaug.txt` is the training list, where there is one.
+    With the folder `SegmentationClassAug`, the file `trainaug.txt` is the training list if it
+    exists.
 
     Raises:
-        FsslibError: none of the places holds one.
+        FsslibError: neither folder holds a list.
     """
     names = [f"{split}aug.txt", f"{split}.txt"] if masks == MASK_FOLDERS[0] else [f"{split}.txt"]
     for place in LIST_FOLDERS:
@@ -132,7 +168,7 @@ def find_list(root: Path, split: str, masks: str) -> Path:
 
 
 def find_masks(root: Path) -> str:
-    """Name of the mask folder under `root`.
+    """Find the name of the mask folder under `root`.
 
     Raises:
         FsslibError: `root`, its photographs or its masks are missing.
@@ -155,7 +191,7 @@ def find_masks(root: Path) -> str:
 def _match(
     folder: str, names: dict[str, list[str]], image_id: str, listed_in: str
 ) -> tuple[str | None, str | None]:
-    """The one file of an id and None, or None and the problem."""
+    """Find the file of an id; return its path and None, or None and the problem."""
     found = names.get(image_id, [])
     if len(found) == 1:
         return f"{folder}/{found[0]}", None
@@ -173,7 +209,7 @@ def find_layout(root: Path) -> Layout:
         FsslibError: a folder is missing.
     """
     masks = find_masks(root)
-    images = index_folder(root / IMAGE_FOLDER, PHOTO_SUFFIXES)
+    images = index_folder(root / IMAGE_FOLDER, photo_suffixes())
     pngs = index_folder(root / masks, (".png",))
     lists: dict[str, Path] = {}
     entries: list[Entry] = []
@@ -214,6 +250,10 @@ def _in_both(root: Path, entries: list[Entry]) -> Iterator[str]:
 
 
 def count_listed(root: Path) -> int:
-    """Number of listed images, for a progress bar; raises as `find_layout`."""
+    """Number of listed images, for a progress bar.
+
+    Raises:
+        FsslibError: a folder or a list is missing, or a list is unreadable.
+    """
     masks = find_masks(root)
     return sum(len(read_list(find_list(root, split, masks))[0]) for split in SPLITS)

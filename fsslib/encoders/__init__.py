@@ -1,1 +1,1 @@
-"""Encoders: ResNets and models of timm, their weights, and running them."""
+"""Encoders: ResNets and timm models, their weights, and the code that runs them."""

@@ -1,4 +1,4 @@
-"""What every encoder is: frozen batch norm, weights by seed, and how images come in."""
+"""Base class of all encoders, with frozen batch norm and seeded weights; image normalisation."""
 
 import torch
 from torch import Tensor, nn
@@ -6,16 +6,16 @@ from torch import Tensor, nn
 WEIGHTS_REMEDY = "set 'weights' to a .pth or .safetensors file of this backbone"
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""ImageNet statistics of RGB in 0 to 1, which every weight file here expects."""
+"""ImageNet mean and standard deviation of RGB in 0 to 1; all weight files here expect them."""
 
 
 class Encoder(nn.Module):
-    """Photographs to features; `fsslib.encoders.build.build_encoder` makes one by its name.
+    """Network that turns photographs into features; `build_encoder` makes one from its name.
 
     Attributes:
-        backbone: its name, as in `params.yaml`.
-        channels: of the features.
-        stride: image pixels for one feature location.
+        backbone: name of the backbone, as in `params.yaml`.
+        channels: number of feature channels.
+        stride: image pixels per feature location.
     """
 
     backbone: str
@@ -23,14 +23,14 @@ class Encoder(nn.Module):
     stride: int
 
     def _freeze(self) -> None:
-        """Begin in `eval` mode with batch norms that are not trained."""
+        """Set `eval` mode and exclude batch norms from training."""
         self.train(False)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "Encoder":
-        """Set the mode; batch norm stays in `eval` whatever is asked (section 4.1)."""
+        """Set the mode; batch norm always stays in `eval` mode (section 4.1)."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -38,11 +38,11 @@ class Encoder(nn.Module):
         return self
 
     def trained_parameters(self) -> list[nn.Parameter]:
-        """What training changes: all but the frozen batch norms."""
+        """Parameters that training changes: all except the frozen batch norms."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def randomise(self, seed: int) -> None:
-        """Random weights as a function of the seed; the global generator is left alone."""
+        """Set random weights from the seed; the global generator is not changed."""
         generator = torch.Generator().manual_seed(seed)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -51,15 +51,15 @@ class Encoder(nn.Module):
                 )
 
     def download(self) -> dict[str, Tensor]:
-        """State dict with the weights that are published for this backbone.
+        """Download the published weights of this backbone as a state dict.
 
         Raises:
-            FsslibError: there are none, or they cannot be had.
+            FsslibError: there are none, or the download fails.
         """
         raise NotImplementedError
 
     def published_name(self, key: str) -> str:
-        """The name in published files of a tensor of this encoder."""
+        """Name of this encoder's tensor `key` in published files."""
         return key
 
     def forward(self, images: Tensor) -> Tensor:
@@ -68,12 +68,12 @@ class Encoder(nn.Module):
 
 
 def normalise(images: Tensor) -> Tensor:
-    """(..., 3, H, W) uint8 or 0-255 float -> float32 with ImageNet's mean 0 and deviation 1."""
+    """Normalise (..., 3, H, W), uint8 or float 0 to 255, by ImageNet's statistics, to float32."""
     mean = torch.tensor(MEAN, device=images.device).view(3, 1, 1) * 255
     std = torch.tensor(STD, device=images.device).view(3, 1, 1) * 255
     return (images.float() - mean) / std
 
 
 def parameter_count(encoder: nn.Module) -> int:
-    """Number of parameters, frozen batch norm included (last column of tables 1, 2 and 7)."""
+    """Number of parameters, including frozen batch norm (last column of tables 1, 2 and 7)."""
     return sum(p.numel() for p in encoder.parameters())

@@ -1,4 +1,4 @@
-"""An encoder by its name: a ResNet or a model of timm."""
+"""Construction of an encoder, a ResNet or a timm model, from its name."""
 
 from fsslib.encoders.backbones import TIMM_PREFIX
 from fsslib.encoders.base import Encoder
@@ -7,16 +7,16 @@ from fsslib.encoders.timm_models import TimmEncoder, timm_shape
 
 
 def build_encoder(backbone: str) -> Encoder:
-    """The encoder of a name in `BACKBONES`, or of `timm:NAME`.
+    """Build the encoder for a name in `BACKBONES`, or for `timm:NAME`.
 
     Raises:
-        FsslibError: no such backbone.
+        FsslibError: the backbone does not exist.
     """
     return TimmEncoder(backbone) if backbone.startswith(TIMM_PREFIX) else ResNet(backbone)
 
 
 def feature_shape(backbone: str) -> tuple[int, int]:
-    """Channels and stride of a backbone's features.
+    """Number of channels and stride of a backbone's features.
 
     Raises:
         FsslibError: as `build_encoder`.

@@ -1,4 +1,4 @@
-"""The hub that timm downloads from: without network an answer at once, and what is cached works."""
+"""The hub that timm downloads from; without network, cached files work and others fail at once."""
 
 import logging
 import socket
@@ -10,14 +10,15 @@ from urllib.request import getproxies
 from huggingface_hub import constants
 
 SECONDS = 5
-"""To wait for the hub's first answer."""
+"""Seconds to wait for a connection to the hub."""
 
 
 @contextmanager
 def impatient() -> Iterator[None]:
-    """Ask the hub only where it can be reached; elsewhere only the cache.
+    """Use the hub only if it can be reached, otherwise only the local cache.
 
-    Its client tries six times for each file and writes a line each time: a minute without network.
+    Without network, the hub's client tries six times for each file and logs a line each time, which
+    takes a minute.
     """
     log = logging.getLogger("huggingface_hub")
     level, offline = log.level, constants.HF_HUB_OFFLINE
@@ -31,7 +32,7 @@ def impatient() -> Iterator[None]:
 
 
 def _reachable() -> bool:
-    """Whether the hub takes a connection; behind a proxy only the client itself can tell."""
+    """Whether the hub accepts a connection; True behind a proxy, where only the client can tell."""
     address = urlparse(constants.ENDPOINT)
     if getproxies() or address.hostname is None:
         return True

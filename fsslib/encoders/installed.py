@@ -1,4 +1,7 @@
-"""ImageNet weights that pip installs with the project: no download, the same file everywhere."""
+"""ImageNet weights that pip installs with the project.
+
+They need no download at run time and are the same file on every machine.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,13 +14,13 @@ from fsslib.errors import FsslibError
 
 @dataclass(frozen=True)
 class InstalledWeights:
-    """A file of weights inside a Python package.
+    """A weight file inside a Python package.
 
     Attributes:
-        package: name for pip.
-        module: folder of the package, which is never imported.
-        file: path inside it.
-        sha256: of the file.
+        package: name of the package for pip.
+        module: module folder of the package; it is never imported.
+        file: path of the weight file in that folder.
+        sha256: SHA-256 of the weight file.
     """
 
     package: str
@@ -43,18 +46,18 @@ INSTALLED = {
         "lite2", "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
     ),
 }
-"""Backbone, without a stride -> its weights. Both packages are Apache-2.0."""
+"""Backbone without stride -> its weights. Both packages have the Apache-2.0 licence."""
 
 
 def installed_file(backbone: str) -> Path:
-    """The weights of a backbone as pip installed them, checked by their hash.
+    """Path of the weight file that pip installed for a backbone; its hash is checked.
 
     Args:
         backbone: key of `INSTALLED`, with or without `@STRIDE`.
 
     Raises:
-        FsslibError: no package holds weights of this backbone, or the package is missing or another
-            one.
+        FsslibError: no package holds weights of this backbone, the package is missing, or the hash
+            of its file differs.
     """
     weights = INSTALLED.get(backbone.partition("@")[0])
     if weights is None:
@@ -75,7 +78,7 @@ def installed_file(backbone: str) -> Path:
 
 
 def _inside(weights: InstalledWeights) -> Path | None:
-    """Where the file should be; the package's own code does not run."""
+    """Expected path of the weight file, or None; the package's code does not run."""
     try:
         spec = find_spec(weights.module)
     except (ImportError, ValueError):

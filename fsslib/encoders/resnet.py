@@ -1,4 +1,4 @@
-"""A ResNet as encoder, cut after layer3, last ReLU removed, stride 8, batch norm frozen (4.1)."""
+"""ResNet encoder, cut after layer3, without its last ReLU, stride 8, frozen batch norm (4.1)."""
 
 import pickle  # nosec B403: only the name of its error
 from typing import cast
@@ -14,16 +14,16 @@ from fsslib.encoders.base import WEIGHTS_REMEDY, Encoder
 from fsslib.errors import FsslibError, reason
 
 STRIDE = 8
-"""Image pixels for one feature location."""
+"""Image pixels per feature location."""
 
 
 class ResNet(Encoder):
-    """ResNet to layer3 with torchvision's key names.
+    """ResNet up to layer3 with torchvision's key names.
 
     Attributes:
         backbone: one of `fsslib.encoders.backbones.BACKBONES`.
-        channels: of the features, see `resnet_shape`.
-        stride: image pixels for one feature location.
+        channels: number of feature channels, see `resnet_shape`.
+        stride: image pixels per feature location.
     """
 
     stride = STRIDE
@@ -52,10 +52,12 @@ class ResNet(Encoder):
         self._freeze()
 
     def download(self) -> dict[str, Tensor]:
-        """State dict of torchvision's first ImageNet weights, those of the literature of 2021.
+        """Download torchvision's first ImageNet weights (`IMAGENET1K_V1`) as a state dict.
+
+        The literature of 2021 uses these weights.
 
         Raises:
-            FsslibError: there are none, or they cannot be had.
+            FsslibError: there are none, or the download fails.
         """
         if self.backbone.endswith("s"):
             raise FsslibError(
@@ -89,10 +91,12 @@ class ResNet(Encoder):
 
 
 def _conv_bn(conv: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
-    """Convolution and frozen batch norm in one: the norm is a fixed scale and shift a channel.
+    """Apply a convolution and its frozen batch norm in one step.
 
-    Folding it into the weights, on every pass since they may be training, saves the passes over the
-    activations that a batch norm costs forward and backward (measured in docs/performance.md).
+    The frozen batch norm is a fixed scale and shift per channel, so it is folded into the weights.
+    This saves the passes over the activations that a separate batch norm needs, forward and
+    backward (measured in docs/performance.md). The folding is repeated in every pass, because the
+    weights may be in training.
     """
     assert isinstance(conv, nn.Conv2d)
     assert isinstance(norm, nn.BatchNorm2d)
@@ -105,9 +109,9 @@ def _conv_bn(conv: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
 
 
 def _residual(block: BasicBlock | Bottleneck, x: Tensor) -> Tensor:
-    """Residual block of torchvision up to its last ReLU, which the caller adds or leaves out.
+    """Residual block of torchvision without its last ReLU, which the caller may add.
 
-    Without it at the end of layer3, cosines use the full circle (section 4.1).
+    Without a ReLU at the end of layer3, cosines can take values from -1 to 1 (section 4.1).
     """
     out = torch.relu_(_conv_bn(block.conv1, block.bn1, x))
     out = _conv_bn(block.conv2, block.bn2, out)
@@ -120,11 +124,11 @@ def _residual(block: BasicBlock | Bottleneck, x: Tensor) -> Tensor:
 
 
 def _remove_stride(layer: nn.Module) -> None:
-    """Make layer3 keep the resolution, with every filter on the taps that it was trained on.
+    """Remove the stride of layer3 so that its filters still see the taps they were trained on.
 
-    The strided 3x3 convolution loses its stride; all 3x3 convolutions after it are dilated by 2. At
-    every other location the features are then those of the strided network. In ResNet-18 and -34
-    the second convolution of the first block is already one that comes after it.
+    The strided 3x3 convolution gets stride 1, and all 3x3 convolutions after it get dilation 2. At
+    every second location, the features then equal those of the strided network. In ResNet-18 and
+    -34, the second convolution of the first block already comes after the strided one.
     """
     after = False
     for module in layer.modules():
@@ -155,5 +159,5 @@ def _deepen_stem(net: nn.Module) -> None:
 
 
 def resnet_shape(backbone: str) -> tuple[int, int]:
-    """Channels and stride: 256 for ResNet-18 and -34, 1024 for the deeper ones, at stride 8."""
+    """Channels and stride: 256 channels for ResNet-18 and -34, 1024 for deeper ones; stride 8."""
     return 256 if backbone in ("resnet18", "resnet34") else 1024, STRIDE

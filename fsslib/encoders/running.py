@@ -1,4 +1,4 @@
-"""Running the encoder on single photographs of any size, on a device and in a precision."""
+"""Running an encoder on single photographs of any size, on a given device and precision."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,14 +23,15 @@ R = TypeVar("R")
 
 
 def choose_device(name: str, local: int = 0) -> torch.device:
-    """Choose where to compute.
+    """Choose the device to compute on.
 
     Args:
-        name: `cpu`, `cuda`, or `auto` for a GPU when there is one.
-        local: which GPU; processes on one machine take one each (`Ranks.local`).
+        name: `cpu`, `cuda`, or `auto` for a GPU if there is one.
+        local: number of the GPU; each process on a machine uses its own (`Ranks.local`).
 
     Raises:
-        FsslibError: another name, `cuda` without a GPU, or more processes than GPUs.
+        FsslibError: the name is unknown, `cuda` is set without a GPU, or there are more processes
+            than GPUs.
     """
     if name not in ("auto", "cpu", "cuda"):
         raise FsslibError(f"device {name!r} is unknown: use auto, cpu or cuda")
@@ -49,11 +50,14 @@ def choose_device(name: str, local: int = 0) -> torch.device:
 
 CPU_FLAGS = Path("/proc/cpuinfo")
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
-"""Of CPUs that multiply bfloat16; others emulate it, on AVX2 at a fifteenth of float32's speed."""
+"""Flags of CPUs that compute in bfloat16.
+
+Other CPUs emulate it. With AVX2, the emulation has a fifteenth of the speed of float32.
+"""
 
 
 def choose_precision(name: PrecisionName, device: torch.device) -> Precision:
-    """Resolve `auto`: bfloat16 where the hardware computes it, else float32."""
+    """Resolve `auto` to bfloat16 if the hardware computes in it, otherwise to float32."""
     if name != "auto":
         return name
     return "bfloat16" if _computes_bfloat16(device) else "float32"
@@ -63,7 +67,7 @@ def _computes_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         with torch.cuda.device(device):
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # torch's own check, _is_mkldnn_bf16_supported, holds on every CPU with AVX-512.
+    # torch's own check, _is_mkldnn_bf16_supported, is true on every CPU with AVX-512.
     try:
         flags = CPU_FLAGS.read_text(encoding="utf-8").split()
     except OSError:
@@ -77,11 +81,12 @@ def make_encode(
     """Return a function from a photograph, (H, W, 3) uint8, to its feature, (C, h, w) float32.
 
     Args:
-        encoder: moved to the device, in `eval` mode.
-        device: to compute on.
-        precision: of the forward pass.
-        long_side: px that photographs are scaled to first (`scale_photograph`), None for as they
-            are. Pooling and scoring carry masks of any size to the features' grid.
+        encoder: the encoder; it is moved to the device and set to `eval` mode.
+        device: device to compute on.
+        precision: precision of the forward pass.
+        long_side: longer side in px to which photographs are scaled first (`scale_photograph`),
+            None for their own size. Masks keep their size, since pooling and scoring map masks of
+            any size to the features' grid.
     """
     encoder = encoder.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
@@ -102,9 +107,9 @@ def make_encode(
 def map_ordered(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
     """Map in order with `workers` threads that run at most `2 * workers` items ahead.
 
-    Decoding and convolutions release Python's lock. On a CPU whole images in parallel, one thread
-    each (`one_thread_each`), beat one image on all threads: no thread ever waits for another, and
-    no sum depends on how many there are.
+    Decoding and convolutions release Python's global lock. On a CPU, several images in parallel
+    with one thread each (`one_thread_each`) are faster than one image on all threads, because no
+    thread waits for another. The results also do not depend on the number of threads.
     """
     if workers == 0:
         yield from map(function, items)
@@ -123,5 +128,5 @@ def map_ordered(function: Callable[[T], R], items: Iterable[T], workers: int) ->
 
 
 def one_thread_each() -> None:
-    """Let torch compute each image on the thread that asked, for `map_ordered` over images."""
+    """Make torch compute each image on the calling thread, for `map_ordered` over images."""
     torch.set_num_threads(1)

@@ -1,8 +1,8 @@
-"""Backbones of timm behind the encoder's interface: `timm:NAME`, or `timm:NAME@STRIDE`.
+"""Encoders made from timm models, named `timm:NAME` or `timm:NAME@STRIDE`.
 
-`NAME` is any model of timm that gives feature maps (`features_only`): ResNets, ConvNeXts, ..., and
-ViTs through their patch grid. Of its levels the deepest with a stride of at most 16 is taken, or
-the deepest with the stride that is asked for.
+`NAME` is any timm model that gives feature maps (`features_only`): ResNets, ConvNeXts, and others,
+and ViTs through their patch grid. The encoder uses the deepest level with the given stride, or
+without a given stride the deepest level with a stride of at most 16.
 """
 
 import math
@@ -20,29 +20,31 @@ from fsslib.encoders.hub import impatient
 from fsslib.errors import FsslibError, reason
 
 DEEPEST_STRIDE = 16
-"""Of the level that is taken where no stride is given."""
+"""Largest stride of the level that is used when no stride is given."""
 
 REMEDY = "see 'timm.list_models()' for names, and docs/extending.md"
 SEQUENTIAL = re.compile(r"^([A-Za-z]\w*?)_(\d+)\.")
-"""timm's feature lists call `stages.0.` `stages_0.`; files have the former."""
+"""timm's feature models name a block `stages_0.`, its weight files name it `stages.0.`."""
 
 
 class TimmEncoder(Encoder):
-    """A model of timm, cut after one level of its features.
+    """A timm model, cut after one level of its features.
 
-    Batch norm is frozen, as in the ResNets; everything else that the features depend on is trained,
-    layer norms and position embeddings too. Images come normalised as for the ResNets and are
-    brought to the model's own mean and deviation, and to a size that the stride divides. Features
-    of convolutional models are taken as they are; those of a ViT, whose locations are the centres
-    of patches, are interpolated to the corners' grid that pooling and scoring assume.
+    Batch norm is frozen, as in the ResNets. Everything else that the features depend on is trained,
+    including layer norms and position embeddings. Images are normalised as for the ResNets; the
+    encoder converts them to the model's own mean and standard deviation, and resizes them to a size
+    that the stride divides. Features of convolutional models are not changed. The locations of a
+    ViT's features are patch centres, so these features are interpolated to the corner-aligned grid
+    that pooling and scoring assume.
 
     Attributes:
-        backbone: with the prefix, as in `params.yaml`.
-        channels, stride: of the features.
+        backbone: name with the prefix, as in `params.yaml`.
+        channels: number of feature channels.
+        stride: image pixels per feature location.
     """
 
     def __init__(self, backbone: str) -> None:
-        nn.Module.__init__(self)  # not the ResNet that `Encoder` builds
+        nn.Module.__init__(self)  # `Encoder` has no __init__ of its own
         self.backbone = backbone
         name, self._level, self.channels, self.stride = _find_level(backbone)
         self.body = _create(name, out_indices=(self._level,))
@@ -68,7 +70,7 @@ class TimmEncoder(Encoder):
         return to_corners(feature, height, width) if self._of_patches else feature
 
     def trained_parameters(self) -> list[nn.Parameter]:
-        """What the features depend on, batch norms aside; a pass backward finds it."""
+        """Parameters that the features depend on, except batch norms; found by a backward pass."""
         side = 2 * max(self.stride, 32)
         with torch.enable_grad():
             self(torch.zeros(1, 3, side, side)).sum().backward()
@@ -77,23 +79,23 @@ class TimmEncoder(Encoder):
         return used
 
     def randomise(self, seed: int) -> None:
-        """Timm's own initial weights as a function of the seed; the global generator is kept."""
+        """Set timm's initial weights from the seed; the global generator is not changed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             fresh = TimmEncoder(self.backbone)
         self.load_state_dict(fresh.state_dict())
 
     def download(self) -> dict[str, Tensor]:
-        """State dict with the weights that timm publishes under this name.
+        """Download the weights that timm publishes under this name as a state dict.
 
         Raises:
-            FsslibError: there are none, or they cannot be had.
+            FsslibError: there are none, or the download fails.
         """
         name = _split(self.backbone)[0]
         try:
             with impatient():
                 body = _create(name, out_indices=(self._level,), pretrained=True)
-        except Exception as error:  # of the hub's client, of the network, of timm
+        except Exception as error:  # from the hub's client, the network or timm
             raise FsslibError(
                 f"weights: imagenet: timm's weights of {name} could not be downloaded "
                 f"({reason(error)}): {WEIGHTS_REMEDY}"
@@ -101,29 +103,31 @@ class TimmEncoder(Encoder):
         return {f"body.{key}": value for key, value in body.state_dict().items()}
 
     def published_name(self, key: str) -> str:
-        """The name in timm's own files of a tensor of this encoder."""
+        """Name of this encoder's tensor `key` in timm's own files."""
         bare = key.removeprefix("body.").removeprefix("model.")
         return SEQUENTIAL.sub(r"\1.\2.", bare)
 
     def _features(self, x: Tensor) -> Tensor:
         (feature,) = self.body(x)
         assert isinstance(feature, Tensor)
-        if feature.shape[1] != self.channels:  # (B, h, w, C), as Swin gives them
+        if feature.shape[1] != self.channels:  # (B, h, w, C), as in Swin
             feature = feature.movedim(-1, 1)
         return feature
 
 
 def to_corners(feature: Tensor, height: int, width: int) -> Tensor:
-    """Move a grid of patch centres to the grid whose outer samples are the image's corner pixels.
+    """Resample a grid of patch centres to a grid whose corners are the image's corner pixels.
 
     Args:
-        feature: (B, C, h, w), location i the mean of patch i of an image cut into h x w patches.
-        height: of the image in px.
-        width: of the image in px.
+        feature: (B, C, h, w); location i belongs to the centre of patch i of an image divided into
+            h x w patches.
+        height: height of the image in px.
+        width: width of the image in px.
 
     Returns:
-        (B, C, h, w): location 0 is at the centre of the first pixel, the last at that of the last,
-        as pooling and scoring assume; beyond the outer patch centres the nearest value holds.
+        (B, C, h, w). The first location is at the centre of the first pixel and the last location
+        at the centre of the last pixel, as pooling and scoring assume. Outside the outer patch
+        centres, the nearest value is used.
     """
 
     def places(count: int, size: int) -> Tensor:
@@ -137,7 +141,7 @@ def to_corners(feature: Tensor, height: int, width: int) -> Tensor:
 
 
 def timm_shape(backbone: str) -> tuple[int, int]:
-    """Channels and stride of `timm:NAME`, without its weights.
+    """Channels and stride of `timm:NAME`, found without its weights.
 
     Raises:
         FsslibError: as `TimmEncoder`.
@@ -146,7 +150,7 @@ def timm_shape(backbone: str) -> tuple[int, int]:
 
 
 def _find_level(backbone: str) -> tuple[str, int, int, int]:
-    """Timm's name, and level, channels and stride of the features that are taken."""
+    """Name of the model in timm, and level, channels and stride of the features that are used."""
     name, wanted = _split(backbone)
     with torch.device("meta"):
         info = _create(name).feature_info
@@ -172,12 +176,12 @@ def _split(backbone: str) -> tuple[str, int | None]:
 
 
 def _create(name: str, **options: Any) -> Any:  # noqa: ANN401 - a model of timm
-    """Timm's feature model; a ViT takes images of any size."""
+    """Create timm's feature model; a ViT accepts images of any size."""
     if not timm.is_model(name):
         raise FsslibError(f"backbone: timm {timm.__version__} has no model {name!r}: {REMEDY}")
     try:
         return timm.create_model(name, features_only=True, dynamic_img_size=True, **options)
-    except TypeError:  # it takes any size anyway, or none but its own
+    except TypeError:  # the model takes any size anyway, or only its own
         pass
     try:
         return timm.create_model(name, features_only=True, **options)
@@ -190,9 +194,10 @@ def _create(name: str, **options: Any) -> Any:  # noqa: ANN401 - a model of timm
 
 
 def _drop_rest(body: nn.Module) -> None:
-    """Take away the blocks after the chosen level, which timm computes in its EfficientNets.
+    """Remove the blocks after the chosen level, which timm computes in its EfficientNets.
 
-    They are three quarters of tf_efficientnet_lite0's parameters, and no feature depends on them.
+    No feature depends on them. They hold three quarters of the parameters of
+    tf_efficientnet_lite0.
     """
     info: Any = body.feature_info
     above, _, last = info.module_name()[-1].rpartition(".")

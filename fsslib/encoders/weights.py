@@ -1,4 +1,7 @@
-"""Initial weights of the encoder: from torchvision, a file, or random; whole or refused."""
+"""Initial weights of the encoder: installed, downloaded, from a file, or random.
+
+A source that does not cover the whole encoder is refused.
+"""
 
 import pickle  # nosec B403
 import struct
@@ -14,28 +17,31 @@ from fsslib.encoders.base import WEIGHTS_REMEDY, Encoder
 from fsslib.encoders.installed import installed_file
 from fsslib.errors import FsslibError, reason
 
-# Of pickle only the name of an error is used (bandit's B403); torch reads with weights_only.
+# Only the name of an error is used from pickle (bandit's B403); torch reads with weights_only.
 _UNREADABLE = (
     pickle.UnpicklingError, SafetensorError, struct.error, OSError, EOFError, RuntimeError,
     ValueError, KeyError, IndexError, TypeError, AttributeError, AssertionError,
 )  # fmt: skip
-"""What the readers raise on damaged or foreign bytes; torch's walks any byte string as a pickle."""
+"""Exceptions of the readers on damaged or foreign bytes.
+
+torch's reader interprets any bytes as a pickle.
+"""
 
 
 def load_weights(encoder: Encoder, source: str | Path, seed: int = 0) -> None:
-    """Fill `encoder` in place.
+    """Load weights into `encoder` in place.
 
     Args:
-        encoder: whose every parameter and batch norm statistic must be covered.
-        source: `installed` (ImageNet weights that pip installed, see `fsslib.encoders.installed`),
-            `imagenet` (torchvision's or timm's, downloaded once, hash checked), `random` (from
-            `seed`), or the path of a `.pth` / `.safetensors` state dict with torchvision's or
-            timm's key names. Keys that the encoder lacks (`layer4`, `fc`) are not read.
-        seed: of `random`.
+        encoder: the encoder; the source must cover all its parameters and batch norm statistics.
+        source: `installed` (ImageNet weights installed by pip, see `fsslib.encoders.installed`),
+            `imagenet` (torchvision's or timm's weights, downloaded once, hash checked), `random`
+            (from `seed`), or the path of a `.pth` / `.safetensors` state dict with torchvision's or
+            timm's key names. Keys that the encoder does not have (`layer4`, `fc`) are not read.
+        seed: seed of `random`.
 
     Raises:
-        FsslibError: download failed, file missing, damaged, holding code, or not covering the
-            encoder (the missing keys are named).
+        FsslibError: the download failed, or the file is missing, damaged, holds code, or does not
+            cover the encoder (the message names missing keys).
     """
     if source == "random":
         encoder.randomise(seed)
@@ -55,7 +61,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks on the pickle's protocol
+            warnings.simplefilter("ignore")  # about the pickle's protocol
             state = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         raise FsslibError(
@@ -69,11 +75,11 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _in_order(encoder: Encoder, state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
-    """The encoder's names for tensors that have others but stand in the same order.
+    """Rename tensors of a file to the encoder's names by their order, which is the same.
 
     Raises:
-        FsslibError: the last parts of two names differ (`weight`, `running_mean`), or the file ends
-            too early.
+        FsslibError: the last parts of two names differ (`weight`, `running_mean`), or the file has
+            too few tensors.
     """
     own, found = _counted(encoder.state_dict()), _counted(state)
     parts = [[key.rpartition(".")[2] for key in keys] for keys in (own, found)]
@@ -83,7 +89,7 @@ def _in_order(encoder: Encoder, state: dict[str, Tensor], path: Path) -> dict[st
 
 
 def _counted(state: dict[str, Tensor]) -> list[str]:
-    """Names of all tensors but batch norm's counters of batches, which nothing reads."""
+    """Names of all tensors except batch norm's batch counters, which nothing reads."""
     return [key for key in state if not key.endswith("num_batches_tracked")]
 
 

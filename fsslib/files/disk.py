@@ -1,4 +1,4 @@
-"""Room on the disk, asked for before a long write starts."""
+"""Checks of the free disk space before a long write starts."""
 
 import shutil
 from pathlib import Path
@@ -9,18 +9,18 @@ GB = 10**9
 
 
 def require_space(folder: Path, need: int, remedy: str) -> str:
-    """Make sure that a write fits.
+    """Raise `FsslibError` unless a write fits on the disk.
 
     Args:
-        folder: to write into; it need not exist yet.
-        need: bytes, an estimate.
-        remedy: which parameter writes less.
+        folder: folder to write into; it does not have to exist yet.
+        need: estimated size in bytes.
+        remedy: which parameter reduces the size, for the error message.
 
     Returns:
-        A sentence for people: what will be written and what is free.
+        A sentence for the user: how much will be written and how much is free.
 
     Raises:
-        FsslibError: less is free than is needed.
+        FsslibError: less space is free than is needed.
     """
     there = folder.absolute()
     while not there.exists():
@@ -40,5 +40,5 @@ def _size(number: int) -> str:
 
 
 def folder_bytes(folder: Path) -> int:
-    """Bytes of the files directly in a folder; 0 when there is none."""
+    """Total size in bytes of the files directly in a folder; 0 when the folder does not exist."""
     return sum(p.stat().st_size for p in folder.glob("*") if p.is_file())

@@ -1,7 +1,8 @@
-"""Work over many images in shards: each is a file that is whole or absent, so a run can resume.
+"""Work on many images, divided into shards so that an interrupted run can resume.
 
-A shard's content depends on its own images alone. Whoever writes it, in one run or after ten
-interruptions, writes the same bytes; several processes take turns by rank.
+Each shard is a file that is complete or absent. Its content depends only on its own images, so it
+has the same bytes after one run and after ten interruptions. Several processes divide the shards by
+rank.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ T = TypeVar("T")
 
 
 def scratch_key(*parts: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Name for a scratch folder: a hash of everything that decides what is written there."""
+    """Name of a scratch folder: a hash of everything that determines its content."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -29,7 +30,7 @@ def file_digest(path: Path) -> str:
 
 
 def split_shards(items: Sequence[T], size: int) -> list[Sequence[T]]:
-    """Consecutive runs of at most `size` items."""
+    """Split items into consecutive runs of at most `size` items."""
     return [items[i : i + size] for i in range(0, len(items), size)]
 
 
@@ -42,19 +43,19 @@ def write_shards(
     skipped: Callable[[int], None] | None = None,
     ranks: Ranks = ALONE,
 ) -> None:
-    """Write every missing shard into `scratch`, then make `out` that folder.
+    """Write every missing shard into `scratch`, then move that folder to `out`.
 
-    Several processes write every `ranks.size`-th shard each; the first joins them. They need a file
-    system that all of them see.
+    With several processes, each writes every `ranks.size`-th shard, and rank 0 moves the folder.
+    All processes must see the same file system.
 
     Args:
         shards: the items of each file.
-        scratch: folder of this very work (see `scratch_key`); kept when interrupted.
-        out: final folder, replaced when all shards are there.
-        suffix: of the files, `.h5` or `.zip`.
-        write: writes one shard atomically.
-        skipped: told the number of items that were already there.
-        ranks: this process among those that share the work.
+        scratch: folder for exactly this work (see `scratch_key`); it stays after an interruption.
+        out: final folder, replaced once all shards exist.
+        suffix: suffix of the files, `.h5` or `.zip`.
+        write: function that writes one shard atomically.
+        skipped: called with the number of items in a shard that already exists.
+        ranks: rank of this process and number of processes.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     for number, items in ranks.share(shards):

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic replacement, and HDF5 with a mark that says 'complete'."""
+"""Files that are complete or absent: atomic replacement, and HDF5 with a `complete` mark."""
 
 import hashlib
 import io
@@ -24,7 +24,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     When the block raises, or the process is killed, `path` keeps its former content.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A fixed name: what a killed run left behind is overwritten by the next, never collected.
+    # The name is fixed, so the next run overwrites what a killed run left, and nothing accumulates.
     temporary = path.with_name(f".{path.name}.part")
     try:
         yield temporary
@@ -40,27 +40,31 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all."""
+    """Write `content` to `path` atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_json(path: Path, content: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Write indented JSON that ends in a newline, keys in the order given, NaN refused."""
+    """Write indented JSON that ends in a newline; keys keep their order, and NaN is refused."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, (text + "\n").encode())
 
 
 HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
-"""Escapes of UTF-16 halves: a pair is a character, one alone a string that no file can hold."""
+"""Escape of a UTF-16 surrogate. A pair is a character; a single one cannot be encoded as UTF-8."""
 
 
 def read_json(path: Path, remedy: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Read a JSON file; a missing or broken one is an `FsslibError` that ends with `remedy`."""
+    """Read a JSON file.
+
+    Raises:
+        FsslibError: the file is missing or broken; the message ends with `remedy`.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text)
-        if HALF_CHARACTER.search(text):  # rare, so that the check costs nothing
+        if HALF_CHARACTER.search(text):  # rare, so the check costs almost nothing
             json.dumps(content, ensure_ascii=False).encode()
         return content
     except FileNotFoundError:
@@ -70,14 +74,15 @@ def read_json(path: Path, remedy: str) -> Any:  # noqa: ANN401 - any JSON value
 
 
 CHUNK_BYTES = 1 << 26
-"""Of an array that is written at once."""
+"""Target size in bytes of the chunks of an array that is written at once."""
 
 
 class _Disk(io.FileIO):
-    """A new file that keeps the first error of the disk to itself and swallows what follows.
+    """A new file that stores the first disk error and ignores every later write.
 
-    HDF5 cannot give up a file that it fails to write: on a full disk it printed thousands of lines
-    and crashed the process. So it is told that all went well, and `Hdf5Writer` raises the error.
+    HDF5 cannot close a file that it failed to write. On a full disk it printed thousands of lines
+    and crashed the process. This class therefore reports success to HDF5, and `Hdf5Writer` raises
+    the stored error.
     """
 
     def __init__(self, path: Path) -> None:
@@ -85,7 +90,7 @@ class _Disk(io.FileIO):
         self.error: OSError | None = None
 
     def write(self, content: Any) -> int:  # noqa: ANN401 - any buffer
-        """Write all of a buffer, or note why not."""
+        """Write the whole buffer, or store the error."""
         rest = memoryview(content).cast("B")
         size = len(rest)
         try:
@@ -96,7 +101,7 @@ class _Disk(io.FileIO):
         return size
 
     def truncate(self, size: int | None = None) -> int:
-        """Set the size, or note why not."""
+        """Set the file size, or store the error."""
         try:
             return super().truncate(size)
         except OSError as error:
@@ -104,25 +109,25 @@ class _Disk(io.FileIO):
             return size or 0
 
     def check(self) -> None:
-        """Raise what the disk said, with the file's name."""
+        """Raise the stored error, if any, with the file's name."""
         if self.error is not None:
             raise OSError(self.error.errno, self.error.strerror, str(self.name)) from None
 
 
 class Hdf5Writer:
-    """An HDF5 file in the making; every call raises `OSError` once the disk has refused a write."""
+    """Writer of a new HDF5 file; `put` and `append` raise `OSError` after a failed write."""
 
     def __init__(self, file: h5py.File, disk: _Disk) -> None:
         self._file, self._disk = file, disk
 
     def put(self, name: str, array: NDArray[Any], rows: int | None = None) -> None:
-        """Write a whole array, checksummed unless it is empty.
+        """Write a whole array, with a checksum unless it is empty.
 
         Args:
-            name: of the dataset.
-            array: at least one-dimensional.
-            rows: of a chunk, which is what a reader reads at least; by default as many as
-                `CHUNK_BYTES` hold (a chunk of HDF5 ends at 4 GB).
+            name: name of the dataset.
+            array: array with at least one dimension.
+            rows: rows per chunk, the smallest unit that a reader reads. The default is as many rows
+                as fit in `CHUNK_BYTES` (HDF5 limits a chunk to 4 GB).
         """
         chunks = None
         if array.size:
@@ -132,7 +137,7 @@ class Hdf5Writer:
         self._disk.check()
 
     def append(self, name: str, rows: NDArray[Any], chunk: int) -> None:
-        """Add rows, at least one, to an array of checksummed chunks of `chunk` rows."""
+        """Append one or more rows to an array with checksummed chunks of `chunk` rows."""
         if name not in self._file:
             shape = (None, *rows.shape[1:])
             self._file.create_dataset(
@@ -149,10 +154,10 @@ class Hdf5Writer:
         self._disk.check()
 
     def text(self, name: str, value: str) -> None:
-        """Write a text attribute at fixed length.
+        """Write a text attribute of fixed length.
 
-        A variable-length string lies in HDF5's global heap, which has no checksum: there a flipped
-        bit went unseen or sent the library into an endless loop.
+        HDF5 stores variable-length strings in its global heap, which has no checksum. A flipped bit
+        there went unnoticed or sent the library into an endless loop.
         """
         self._file.attrs[name] = np.bytes_(value.encode())
 
@@ -167,15 +172,15 @@ def create_hdf5(path: Path, kind: str, version: int) -> Iterator[Hdf5Writer]:
 
     Args:
         path: final name.
-        kind: what the file is, checked by `open_hdf5` (for example `prototypes`).
-        version: of the layout; a reader refuses another one.
+        kind: kind of file, for example `prototypes`; `open_hdf5` checks it.
+        version: version of the layout; a reader refuses any other version.
 
     Raises:
-        OSError: the disk is full or refuses to be written; `path` keeps its former content.
+        OSError: the disk is full or refuses a write; `path` keeps its former content.
     """
     with atomic_path(path) as temporary, _Disk(temporary) as disk:
         try:
-            # A fixed libver: the same content gives the same bytes with every h5py.
+            # With a fixed libver, the same content gives the same bytes in every version of h5py.
             with h5py.File(disk, "w", libver=("v110", "v110"), track_order=False) as file:
                 writer = Hdf5Writer(file, disk)
                 writer.text("kind", kind)
@@ -184,17 +189,17 @@ def create_hdf5(path: Path, kind: str, version: int) -> Iterator[Hdf5Writer]:
                 file.flush()
                 file.attrs["complete"] = True
         except Exception:
-            disk.check()  # what HDF5 says of data that it cannot read back is only the consequence
+            disk.check()  # raises the cause; the HDF5 error is only its consequence
             raise
         disk.check()
 
 
 def open_hdf5(path: Path, kind: str, version: int, remedy: str) -> h5py.File:
-    """Open one of our HDF5 files for reading.
+    """Open an HDF5 file of this project for reading.
 
     Raises:
-        FsslibError: missing, not HDF5, truncated, incomplete, another kind or another version;
-            the message ends with `remedy` (what to rerun).
+        FsslibError: the file is missing, not HDF5, truncated, incomplete, or of another kind or
+            version. The message ends with `remedy` (what to rerun).
     """
     try:
         file = h5py.File(path, "r")
@@ -219,22 +224,22 @@ def open_hdf5(path: Path, kind: str, version: int, remedy: str) -> h5py.File:
 
 
 def read_text(file: h5py.File, name: str) -> str:
-    """Read a text attribute of fixed or variable length; absent, it is empty."""
+    """Read a text attribute of fixed or variable length; a missing one gives an empty string."""
     value = file.attrs.get(name, "")
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def read_array(file: h5py.File, name: str, dtype: str, *shape: int | None) -> NDArray[Any]:
-    """Read a whole dataset of a known form.
+    """Read a whole dataset and check its type and shape.
 
     Args:
-        file: opened by `read_hdf5`, which tells what is wrong.
-        name: of the dataset.
-        dtype: name of the type; floats have to be finite. `bytes` is text of any length.
-        shape: expected lengths, None for any.
+        file: file opened by `read_hdf5`, which turns a `ValueError` into an `FsslibError`.
+        name: name of the dataset.
+        dtype: name of the expected type; floats must be finite. `bytes` is text of any length.
+        shape: expected lengths, None for any length.
 
     Raises:
-        ValueError: another type or shape, or a value that is not finite.
+        ValueError: the type or shape differs, or a value is not finite.
     """
     data = require_form(file[name], name, dtype, *shape)
     array: NDArray[Any] = data[:]
@@ -244,7 +249,10 @@ def read_array(file: h5py.File, name: str, dtype: str, *shape: int | None) -> ND
 
 
 def require_form(data: h5py.Dataset, name: str, dtype: str, *shape: int | None) -> h5py.Dataset:
-    """The dataset, unread, when it has a type and shape; arguments and errors as `read_array`."""
+    """Check a dataset's type and shape without reading it, and return it.
+
+    Arguments and errors are those of `read_array`.
+    """
     found = "bytes" if data.dtype.kind == "S" else data.dtype.name
     lengths = zip(data.shape, shape, strict=False)
     if found != dtype or data.ndim != len(shape) or any(w not in (None, n) for n, w in lengths):
@@ -254,28 +262,28 @@ def require_form(data: h5py.Dataset, name: str, dtype: str, *shape: int | None) 
 
 
 def read_ids(file: h5py.File, count: int | None = None) -> list[str]:
-    """Read the dataset `image_id`; errors as `read_array`."""
+    """Read the dataset `image_id`; raises as `read_array` does."""
     return [raw.decode() for raw in read_array(file, "image_id", "bytes", count)]
 
 
 def json_digest(content: Any) -> str:  # noqa: ANN401 - any JSON value
-    """SHA-256 of a JSON value, whatever its order of keys and white space, hex."""
+    """SHA-256 of a JSON value in hex; the order of keys and white space do not change it."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 @contextmanager
 def read_hdf5(path: Path, kind: str, version: int, remedy: str) -> Iterator[h5py.File]:
-    """Open as `open_hdf5` does, and tell damage met while reading in one line too."""
+    """Open a file as `open_hdf5` does; damage found while reading is an `FsslibError` too."""
     with open_hdf5(path, kind, version, remedy) as file, telling_damage(path, remedy):
         yield file
 
 
 @contextmanager
 def telling_damage(path: Path, remedy: str) -> Iterator[None]:
-    """Turn what reading damaged or foreign content raises into an `FsslibError`.
+    """Turn exceptions raised by reading damaged or foreign content into an `FsslibError`.
 
-    Such are a bad checksum, a missing dataset, and what `read_array` says of another form.
+    Examples are a bad checksum, a missing dataset, and a type or shape that `read_array` refuses.
     """
     try:
         yield

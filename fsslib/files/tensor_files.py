@@ -1,4 +1,7 @@
-"""Named tensors with a JSON header as safetensors: no pickle, shapes and names checked."""
+"""Named tensors with a JSON header, stored as safetensors; names and shapes are checked.
+
+No pickle is used.
+"""
 
 import hashlib
 import json
@@ -18,20 +21,20 @@ T = TypeVar("T")
 
 VERSION = 2
 WITHOUT_DIGEST = 1
-"""Layout of older files, which are read as they are."""
+"""Layout version of older files, which are read without a checksum."""
 
 
 def named_tensors(module: nn.Module, prefix: str) -> dict[str, Tensor]:
-    """A module's state with a prefix before every name, batch norm's counters left out."""
+    """A module's state dict with a prefix before every name, without batch norm's counters."""
     state = module.state_dict()
     return {prefix + k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], head: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON header atomically, the same bytes for the same values.
+    """Write tensors and a JSON header atomically; the same values give the same bytes.
 
-    The header gets the layout's `version` and `sha256`, a hash of everything: safetensors itself
-    has no checksum, and a flipped bit of a weight would go unseen.
+    The header also gets the layout's `version` and `sha256`, a hash of all content. Safetensors has
+    no checksum of its own, so a flipped bit of a weight would go unnoticed.
     """
     plain = {k: v.detach().cpu().contiguous() for k, v in sorted(tensors.items())}
     full = json.loads(json.dumps({**head, "version": VERSION}))
@@ -41,7 +44,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], head: Mapping[str, A
 
 
 def _digest(tensors: Mapping[str, Tensor], head: Mapping[str, Any]) -> str:
-    """SHA-256 of a header and of the names, types, shapes and bytes of tensors."""
+    """SHA-256 of a header and of the tensors' names, types, shapes and bytes."""
     digest = hashlib.sha256(json_digest({**head, "sha256": None}).encode())
     for name, value in sorted(tensors.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
@@ -50,10 +53,11 @@ def _digest(tensors: Mapping[str, Tensor], head: Mapping[str, Any]) -> str:
 
 
 def load_tensors(path: Path, kind: str, remedy: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read tensors and header of a file of one kind; never unpickles.
+    """Read the tensors and the header of a file of a given kind; nothing is unpickled.
 
     Raises:
-        FsslibError: missing, damaged, foreign or older file; the message ends with `remedy`.
+        FsslibError: the file is missing, damaged, foreign or of an unknown layout; the message ends
+            with `remedy`.
     """
     if not path.is_file():
         raise FsslibError(f"{path} does not exist: {remedy}")
@@ -81,11 +85,11 @@ def load_tensors(path: Path, kind: str, remedy: str) -> tuple[dict[str, Tensor],
 def check_tensors(
     tensors: Mapping[str, Tensor], like: Mapping[str, Tensor], path: Path, remedy: str
 ) -> None:
-    """Compare what a file holds with what it should hold, before any of it is used.
+    """Compare the tensors of a file with the expected ones, before any is used.
 
     Raises:
-        FsslibError: a tensor too few or too many, one of another shape or type than in `like`, or
-            with a value that is not finite.
+        FsslibError: a tensor is missing or unknown, its shape or type differs from `like`, or a
+            value is not finite.
     """
     missing, unknown = sorted(like.keys() - tensors.keys()), sorted(tensors.keys() - like.keys())
     if missing:
@@ -111,13 +115,17 @@ def _form(tensor: Tensor) -> str:
 
 
 def restore_module(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
-    """Load the tensors under `prefix`, which `check_tensors` has seen, into a module."""
+    """Load the tensors under `prefix` into a module; `check_tensors` must have passed before."""
     own = (k.removeprefix(prefix) for k in named_tensors(module, prefix))
     module.load_state_dict({k: tensors[prefix + k] for k in own}, strict=False)
 
 
 def header_value(head: Mapping[str, Any], key: str, kind: type[T], path: Path, remedy: str) -> T:
-    """What the header says under `key`; nothing, or another type, is an `FsslibError`."""
+    """Value of `key` in the header.
+
+    Raises:
+        FsslibError: the key is missing, or its value has another type.
+    """
     if key not in head:
         raise FsslibError(f"{path} does not say its {key}: {remedy}")
     value = head[key]

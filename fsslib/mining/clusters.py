@@ -1,4 +1,4 @@
-"""Representative sub-clusters: K foreground centres and one background prototype (3.3.1)."""
+"""Representative sub-clusters: K foreground centres, one background prototype (section 3.3.1)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from fsslib.mining.prototypes import FoldPrototypes
 KIND, VERSION = "clusters", 1
 REMEDY = "run the stage 'cluster' again"
 FULL_LIMIT = 100_000
-"""Prototypes up to which `auto` runs the full K-Means."""
+"""Largest number of prototypes for which `auto` runs the full K-Means."""
 SILHOUETTE_SAMPLE = 2000
 
 Algorithm = Literal["auto", "full", "minibatch"]
@@ -25,14 +25,15 @@ Algorithm = Literal["auto", "full", "minibatch"]
 
 @dataclass(frozen=True)
 class Clusters:
-    """P_rep of a fold.
+    """Representative prototypes P_rep of a fold.
 
     Attributes:
-        prototypes: (K + 1, C) float32; row 0 is the background p_bg, row i sub-cluster i, largest
-            first.
+        prototypes: (K + 1, C) float32; row 0 is the background p_bg, row i is sub-cluster i, from
+            the largest to the smallest.
         assignment: (n_fg,) int64, sub-cluster 1 to K of every foreground prototype.
         inertia: sum of squared distances to the centres.
-        silhouette: of a sample, -1 to 1; 0 when K is 1 or every sample is alone.
+        silhouette: silhouette score of a random sample of prototypes, -1 to 1; 0 when the sample
+            has one sub-cluster only, or a sub-cluster of its own for each prototype.
     """
 
     prototypes: NDArray[np.float32]
@@ -49,16 +50,17 @@ class Clusters:
 def cluster_prototypes(
     prototypes: FoldPrototypes, k: int, seed: int, algorithm: Algorithm = "auto"
 ) -> Clusters:
-    """Run K-Means on P_fg and average P_bg; the same bytes for any number of threads.
+    """Run K-Means on P_fg and average P_bg; the result does not depend on the number of threads.
 
     Args:
-        prototypes: of the fold.
+        prototypes: prototypes of the fold.
         k: number of sub-clusters.
-        seed: of the initialisation.
-        algorithm: `auto` takes mini-batches beyond `FULL_LIMIT` prototypes.
+        seed: seed of the initialisation.
+        algorithm: `full`, `minibatch`, or `auto` for mini-batches above `FULL_LIMIT` prototypes.
 
     Raises:
-        FsslibError: fewer distinct foreground prototypes than `k`, or no background prototype.
+        FsslibError: there are fewer distinct foreground prototypes than `k`, or no background
+            prototype.
     """
     samples = np.ascontiguousarray(prototypes.foreground, np.float32)
     distinct = _count_distinct(samples, k)
@@ -71,7 +73,7 @@ def cluster_prototypes(
         raise FsslibError("no labelled image has background pixels: check the masks")
     full = algorithm == "full" or (algorithm == "auto" and len(samples) <= FULL_LIMIT)
     estimator = KMeans if full else MiniBatchKMeans
-    # One thread: the order of K-Means' partial sums follows the number of threads.
+    # One thread, because the order of K-Means' partial sums depends on the number of threads.
     with threadpool_limits(limits=1):
         model = estimator(n_clusters=k, n_init=10, random_state=seed).fit(samples)
         quality = _silhouette(samples, model.labels_, seed)
@@ -86,7 +88,7 @@ def cluster_prototypes(
 
 
 def _count_distinct(samples: NDArray[np.float32], enough: int) -> int:
-    """Number of different rows; stops counting at `enough`."""
+    """Number of different rows; counting stops at `enough`."""
     seen: set[bytes] = set()
     for row in samples:
         seen.add((row + 0).tobytes())  # + 0 makes -0 equal 0
@@ -104,7 +106,7 @@ def _silhouette(samples: NDArray[np.float32], labels: NDArray[np.int32], seed: i
 
 
 def save_clusters(clusters: Clusters, prototypes: FoldPrototypes, path: Path) -> None:
-    """Write the sub-clusters and which foreground prototype belongs to which."""
+    """Write the sub-clusters and the assignment of the foreground prototypes."""
     with create_hdf5(path, KIND, VERSION) as file:
         file.put("prototypes", clusters.prototypes)
         file.put("assignment", clusters.assignment)
@@ -116,7 +118,7 @@ def save_clusters(clusters: Clusters, prototypes: FoldPrototypes, path: Path) ->
 
 
 def load_clusters(path: Path) -> Clusters:
-    """Read what `save_clusters` wrote."""
+    """Read the sub-clusters that `save_clusters` wrote."""
     with read_hdf5(path, KIND, VERSION, REMEDY) as file:
         prototypes = read_array(file, "prototypes", "float32", None, None)
         if len(prototypes) < 2:
@@ -132,7 +134,7 @@ def load_clusters(path: Path) -> Clusters:
 def cluster_report(
     clusters: Clusters, prototypes: FoldPrototypes, names: dict[int, str]
 ) -> dict[str, object]:
-    """Sizes, inertia, silhouette and which classes each sub-cluster is made of."""
+    """Report sizes, inertia and silhouette, and the classes in each sub-cluster."""
     rows = []
     for number in range(1, clusters.k + 1):
         classes = prototypes.foreground_class[clusters.assignment == number]

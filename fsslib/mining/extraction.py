@@ -1,8 +1,9 @@
-"""The feature store: layer3 features, image embeddings and prototype sums, one encoder pass.
+"""The feature store: encoder features, image embeddings and prototype sums of one encoder pass.
 
-A folder of HDF5 shards. In each, images are rows of `image_id`, `size`, `grid`, `embedding`; dense
-features of all images are stacked location by location in `feature`, image i at `start[i]`;
-prototype sums are rows of (`row_image`, `row_class`, `row_sum`, `row_count`).
+It is a folder of HDF5 shards. In each shard, images are rows of `image_id`, `size`, `grid` and
+`embedding`. The dense features of all images are stacked location by location in `feature`; those
+of image i begin at `start[i]`. Prototype sums are rows of (`row_image`, `row_class`, `row_sum`,
+`row_count`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,21 +37,21 @@ Dtype = Literal["int8", "float16"]
 Packed = NDArray[np.int8] | NDArray[np.float16]
 
 LOCATIONS = 1024
-"""Rows a chunk of the dense features."""
+"""Rows per chunk of the dense features."""
 
 
 @dataclass(frozen=True)
 class ImageFeature:
-    """What one encoder pass leaves of an image.
+    """Stored result of one encoder pass over an image.
 
     Attributes:
-        id: of the image.
+        id: id of the image.
         size: (H, W) of the photograph in px.
         grid: (h, w) of the feature.
         embedding: (C,) float32, average over all locations.
         class_ids: (n,) mask values present, without 255.
-        sums: (n, C) float32, sums of the upsampled feature under each (numerator of eq. 2).
-        counts: (n,) float32, pixels of each (denominator of eq. 2).
+        sums: (n, C) float32, sum of the upsampled feature under each value (numerator of eq. 2).
+        counts: (n,) float32, number of pixels of each value (denominator of eq. 2).
         packed: (h * w, C) int8 or float16 locations and (h * w,) float32 scales, or None.
     """
 
@@ -67,13 +68,13 @@ class ImageFeature:
 def describe_image(
     image_id: str, feature: Tensor, mask: UInt8, dtype: Dtype | None
 ) -> ImageFeature:
-    """Pool a feature under every value of the mask except 255 (eq. 2, sums and counts apart).
+    """Pool a feature under every value of the mask except 255 (eq. 2, sums and counts separately).
 
     Args:
-        image_id: of the image.
+        image_id: id of the image.
         feature: (C, h, w) float32.
-        mask: (H, W) uint8 of the photograph's size.
-        dtype: to keep the dense feature in, or None to drop it.
+        mask: (H, W) uint8, of the same size as the photograph.
+        dtype: type in which the dense feature is kept, or None to drop it.
     """
     values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
     values = values[values != IGNORE]
@@ -96,13 +97,13 @@ def describe_image(
 def stored_bytes(
     sizes: Iterable[tuple[int, int, int]], channels: int, stride: int, dtype: Dtype | None
 ) -> int:
-    """What the shards of images will take on disk.
+    """Estimate the size of the shards on disk in bytes.
 
     Args:
-        sizes: (H, W, mask values) of each image.
+        sizes: (H, W, number of mask values) of each image.
         channels: C of the features.
-        stride: px a location.
-        dtype: of the dense features, or None when they are not kept.
+        stride: image pixels per feature location.
+        dtype: type of the dense features, or None when they are not kept.
     """
     total = 0
     for height, width, values in sizes:
@@ -116,12 +117,12 @@ def stored_bytes(
 def quantise(rows: FloatRows, dtype: Dtype) -> tuple[Packed, FloatRows]:
     """Pack (L, C) float32 locations; the scale is (L,) float32, all ones for float16.
 
-    int8 keeps one scale a location: eq. 3 compares directions, and a location's own largest channel
-    decides its resolution.
+    int8 has one scale per location. Eq. 3 compares directions, so the resolution of a location may
+    follow from its own largest channel.
     """
     if dtype == "float16":
         return rows.astype(np.float16, order="C"), np.ones(len(rows), np.float32)
-    # Some channels at a time: buffers of rows' full size cost more to allocate than to fill.
+    # A few channels at a time, since buffers of full size take longer to allocate than to fill.
     channels = [slice(i, i + 32) for i in range(0, rows.shape[1], 32)]
     largest = np.zeros(len(rows), np.float32)
     for part in channels:
@@ -135,12 +136,12 @@ def quantise(rows: FloatRows, dtype: Dtype) -> tuple[Packed, FloatRows]:
 
 
 def write_shard(path: Path, images: Iterable[ImageFeature], dtype: Dtype | None) -> None:
-    """Write one shard atomically, dense features as they come: memory holds one image's.
+    """Write one shard atomically; dense features are written one image at a time to save memory.
 
     Args:
         path: file to write.
-        images: in the order of the shard, at least one.
-        dtype: of the dense features that the images were described with, or None.
+        images: images in the order of the shard, at least one.
+        dtype: type of the images' dense features (see `describe_image`), or None.
     """
     with create_hdf5(path, KIND, VERSION) as file:
         file.text("dense", dtype or "none")
@@ -164,7 +165,7 @@ def write_shard(path: Path, images: Iterable[ImageFeature], dtype: Dtype | None)
 
 
 class FeatureStore:
-    """Reader of a folder that `write_shard` filled; opens shards lazily, once a process."""
+    """Reader of a folder of shards that `write_shard` wrote; `features` opens one at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.files = feature_files(folder)
@@ -183,10 +184,10 @@ class FeatureStore:
         return list(self._where)
 
     def features(self, image_ids: Sequence[str]) -> Iterator[tuple[str, tuple[int, int], Tensor]]:
-        """Yield (id, (H, W), (C, h, w) float32) for each id; fastest in stored order.
+        """Yield (id, (H, W), (C, h, w) float32) for each id; stored order is the fastest.
 
         Raises:
-            FsslibError: no dense features were kept, or an id is not there.
+            FsslibError: no dense features were kept, or an id is missing.
         """
         if not self.dense:
             raise FsslibError("no dense features were kept: set dense_features to true")
@@ -209,10 +210,10 @@ class FeatureStore:
 
 
 def _checked_ids(file: h5py.File, dense: bool) -> list[str]:
-    """Image ids of a shard whose columns fit each other.
+    """Read the image ids of a shard and check that its columns are consistent.
 
     Raises:
-        ValueError: they do not.
+        ValueError: the columns contradict each other.
     """
     images, channels = file["embedding"].shape
     ids = read_ids(file, images)

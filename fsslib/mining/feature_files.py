@@ -1,4 +1,4 @@
-"""What of the feature store needs no torch: its files' names, and the rows of prototype sums."""
+"""The part of the feature store that does not need torch: file names and prototype sums."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,11 @@ FloatRows = NDArray[np.float32]
 
 
 def feature_files(folder: Path) -> list[Path]:
-    """The shards of a feature store in order; none is an `FsslibError`."""
+    """List the shards of a feature store in order.
+
+    Raises:
+        FsslibError: there is no shard.
+    """
     files = shard_files(folder, ".h5")
     if not files:
         raise FsslibError(f"{folder} holds no features: {REMEDY}")
@@ -26,7 +30,7 @@ def feature_files(folder: Path) -> list[Path]:
 
 
 def prototype_rows(folder: Path) -> Iterator[tuple[list[str], IntRows, FloatRows, FloatRows]]:
-    """Yield per shard: image id, class id, sum (n, C) and count (n,) of every row."""
+    """Yield for each shard the image ids, class ids, sums (n, C) and counts (n,) of its rows."""
     for path in feature_files(folder):
         with read_hdf5(path, KIND, VERSION, REMEDY) as file:
             images, channels = file["embedding"].shape

@@ -5,8 +5,8 @@ linear in F, so the upsampling can be moved onto the mask:
 
     sum_xy (Wy F Wx^T) * M  =  sum_hw F * (Wy^T M Wx)
 
-Same value to rounding, about 200 times faster at 1024 channels and 473 px, and the gradient with
-respect to F is exact too, so training uses the same function.
+The value is the same up to rounding, and the computation is about 200 times faster at 1024 channels
+and 473 px. The gradient with respect to F is exact too, so training uses the same function.
 """
 
 from functools import lru_cache
@@ -30,7 +30,7 @@ def _interpolation_matrix(n_in: int, n_out: int) -> Tensor:
 
 
 def interpolation_matrix(n_in: int, n_out: int, device: torch.device | None = None) -> Tensor:
-    """W with `upsampled = W @ samples`, (n_out, n_in) float32; shared, do not write to it."""
+    """W with `upsampled = W @ samples`, (n_out, n_in) float32; W is cached, so do not change it."""
     return _interpolation_matrix(n_in, n_out).to(device or "cpu")
 
 
@@ -50,10 +50,10 @@ def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def project_masks(masks: Tensor, feature_size: tuple[int, int]) -> Tensor:
-    """Carry masks from image size to feature size by the adjoint of bilinear upsampling.
+    """Map masks from image size to feature size by the adjoint of bilinear upsampling.
 
     Args:
-        masks: (..., H, W) any dtype, usually 0 and 1.
+        masks: (..., H, W), any dtype, usually 0 and 1.
         feature_size: (h, w).
 
     Returns:
@@ -65,7 +65,7 @@ def project_masks(masks: Tensor, feature_size: tuple[int, int]) -> Tensor:
 
 
 def masked_sums(feature: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums of the upsampled feature under each mask, and the masks' pixel counts (eq. 2, apart).
+    """Sum the upsampled feature under each mask and count its pixels (both parts of eq. 2).
 
     Args:
         feature: (C, h, w) float32.
@@ -88,12 +88,12 @@ def masked_average(feature: Tensor, masks: Tensor) -> Tensor:
         masks: (n, H, W), 0 and 1.
 
     Returns:
-        (n, C) float32; a row of an empty mask is zero.
+        (n, C) float32; the row of an empty mask is zero.
     """
     sums, counts = masked_sums(feature, masks)
     return sums / counts.clamp(min=1).unsqueeze(1)
 
 
 def image_embedding(feature: Tensor) -> Tensor:
-    """Average over all locations (section 3.4, pooling on the layer3): (C, h, w) -> (C,)."""
+    """Average a feature over all locations (section 3.4), (C, h, w) -> (C,)."""
     return feature.float().mean(dim=(-2, -1))

@@ -1,4 +1,4 @@
-"""Prototypes of every (image, class), and what a fold makes of them (eq. 2, section 3.3.1)."""
+"""Prototypes of every (image, class), and the prototypes of a fold (eq. 2, section 3.3.1)."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ REMEDY = "run the stage 'collect' again"
 
 @dataclass(frozen=True)
 class PrototypeTable:
-    """One row per (image, class) in sorted order; class 0 is the annotated background.
+    """Prototype sums, one row per (image, class) in sorted order; class 0 is the background.
 
     Attributes:
         image_id: (n,) image ids.
         class_id: (n,) int64.
-        sums: (n, C) float32, sum of the features over the class's pixels.
+        sums: (n, C) float32, sums of the features over the class's pixels.
         counts: (n,) float32, number of those pixels.
     """
 
@@ -35,13 +35,13 @@ class PrototypeTable:
 
 @dataclass(frozen=True)
 class FoldPrototypes:
-    """P_fg and P_bg of a fold.
+    """Foreground prototypes P_fg and background prototypes P_bg of a fold.
 
     Attributes:
         foreground: (n_fg, C) float32, one per (image, base class).
         foreground_class: (n_fg,) int64.
         foreground_image: (n_fg,) image ids.
-        background: (n_bg, C) float32, one per labelled image.
+        background: (n_bg, C) float32, one per labelled image that has background pixels.
     """
 
     foreground: NDArray[np.float32]
@@ -51,10 +51,10 @@ class FoldPrototypes:
 
 
 def collect_prototypes(folder: Path) -> PrototypeTable:
-    """Gather the sums of all shards in a feature store into one table by image and class.
+    """Gather the sums of all shards in a feature store into one table, sorted by image and class.
 
     Raises:
-        FsslibError: no features, or none with a prototype.
+        FsslibError: the folder holds no features, or no prototype.
     """
     ids, classes, sums, counts = [], [], [], []
     for owner, class_id, row_sum, row_count in prototype_rows(folder):
@@ -74,11 +74,11 @@ def collect_prototypes(folder: Path) -> PrototypeTable:
 def fold_prototypes(
     table: PrototypeTable, base: Collection[int], novel: Collection[int]
 ) -> FoldPrototypes:
-    """Make P_fg and P_bg of a fold.
+    """Compute P_fg and P_bg of a fold.
 
-    Novel classes are background to training, so their sums and counts are added to the
-    background's: exactly eq. 2 under a mask in which they were 0. Only images that hold a base
-    class are labelled images of the fold (D_tr); the others give no prototype.
+    Novel classes are background in training, so their sums and counts are added to those of the
+    background. The result is exactly eq. 2 with a mask in which novel classes are 0. Only images
+    that hold a base class are labelled images of the fold (D_tr); other images give no prototype.
 
     Raises:
         FsslibError: no image holds a base class.

@@ -1,4 +1,4 @@
-"""Dense pseudo-masks by nearest representative prototype (eq. 3), kept in zips of PNGs."""
+"""Dense pseudo-masks by the nearest representative prototype (eq. 3), stored in zips of PNGs."""
 
 import io
 import os
@@ -23,13 +23,13 @@ from fsslib.mining.pooling import upsample
 
 REMEDY = "run the stage 'annotate' again"
 DATE = (1980, 1, 1, 0, 0, 0)
-"""Time stamp of every zip entry: the same masks give the same bytes."""
+"""Fixed time stamp of every zip entry, so that the same masks give the same bytes."""
 
 _DAMAGED = (
     zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, RuntimeError, ValueError,
     KeyError, IndexError, SyntaxError,
 )  # fmt: skip
-"""What zipfile and Pillow raise on damaged bytes."""
+"""Exceptions that zipfile and Pillow raise on damaged bytes."""
 
 
 def pseudo_mask(feature: Tensor, prototypes: Tensor, size: tuple[int, int]) -> UInt8:
@@ -44,7 +44,7 @@ def pseudo_mask(feature: Tensor, prototypes: Tensor, size: tuple[int, int]) -> U
         (H, W) uint8 in 0 to K. Cosines are upsampled (bilinear, align_corners), then compared.
 
     Raises:
-        FsslibError: features and prototypes are of different encoders.
+        FsslibError: features and prototypes come from different encoders.
     """
     if len(feature) != prototypes.shape[1]:
         raise FsslibError(
@@ -54,12 +54,12 @@ def pseudo_mask(feature: Tensor, prototypes: Tensor, size: tuple[int, int]) -> U
     unit = normalize(feature.flatten(1), dim=0)
     cosine = normalize(prototypes, dim=1) @ unit
     scores = upsample(cosine.view(-1, *feature.shape[1:]), size)
-    # Not argmax: over the first dimension it takes 22 ms for six maps of 375x500, max 3 ms.
+    # Over the first dimension, argmax takes 22 ms for six maps of 375x500, and max takes 3 ms.
     return scores.max(dim=0).indices.to(torch.uint8).cpu().numpy()
 
 
 def encode_png(mask: UInt8) -> bytes:
-    """An index image with the VOC palette as PNG."""
+    """Encode a mask as an index PNG with the VOC palette."""
     image = Image.fromarray(mask, "L")
     image.putpalette(list(voc_palette()))
     buffer = io.BytesIO()
@@ -68,22 +68,22 @@ def encode_png(mask: UInt8) -> bytes:
 
 
 def stored_bytes(pixels: int) -> int:
-    """What pseudo-masks of so many pixels will take on disk, roughly.
+    """Rough estimate of the size on disk, in bytes, of pseudo-masks with `pixels` pixels.
 
-    Those of VOC photographs took 0.07 bytes a pixel at K = 5.
+    Pseudo-masks of VOC photographs took 0.07 bytes per pixel at K = 5.
     """
     return pixels // 10
 
 
 def write_masks(path: Path, pictures: Iterable[tuple[str, bytes]]) -> None:
-    """Write (image id, PNG) pairs as one zip, atomically; stored, since PNG is compressed."""
+    """Write (image id, PNG) pairs into one zip atomically, uncompressed since PNG is compressed."""
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for image_id, content in pictures:
             archive.writestr(zipfile.ZipInfo(f"{image_id}.png", DATE), content)
 
 
 class PseudoMasks:
-    """Reader of a folder of zips; each process opens them for itself, at first use."""
+    """Reader of a folder of zips; each process opens them itself at first use."""
 
     def __init__(self, folder: Path) -> None:
         self._files = shard_files(folder, ".zip")
@@ -96,7 +96,7 @@ class PseudoMasks:
                 raise _damaged(path, ValueError("its list of masks is not whole"))
             for name in names:
                 self._where[name.removesuffix(".png")] = number
-        # By process: a forked worker shares an inherited handle's position with its siblings.
+        # One per process, since forked workers would share the file position of one handle.
         self._archives: dict[tuple[int, int], zipfile.ZipFile] = {}
 
     def __getstate__(self) -> dict[str, object]:
@@ -110,7 +110,7 @@ class PseudoMasks:
         """Read one mask: (H, W) uint8.
 
         Raises:
-            FsslibError: unknown id or damaged archive.
+            FsslibError: the id is unknown or the archive is damaged.
         """
         if image_id not in self._where:
             raise FsslibError(f"image {image_id} has no pseudo-mask: {REMEDY}")
@@ -134,9 +134,9 @@ class PseudoMasks:
 
 
 def _entries(path: Path) -> int:
-    """Number of entries that the end of a zip tells.
+    """Number of entries according to the end record of a zip.
 
-    Its directory has no checksum, and a wrong length in one entry hides the next.
+    The directory of a zip has no checksum, and a wrong length in one entry hides the next one.
     """
     with path.open("rb") as stream:
         stream.seek(-22, os.SEEK_END)

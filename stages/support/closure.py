@@ -1,9 +1,9 @@
-"""Import closures: which files a stage depends on, and dvc.yaml kept in step.
+"""Import closures: find which files a stage depends on, and keep dvc.yaml up to date.
 
-DVC follows no imports. So `dvc.yaml` names what a stage imports of `fsslib`, directly or through
-others, and the helpers in `stages` that decide a result. It names a folder where a stage uses at
-least three of its files, else the files. `python -m stages.support.closure --write` rewrites those
-lists and the lists of params.
+DVC does not follow imports. So `dvc.yaml` lists the files of `fsslib` that a stage imports,
+directly or through other files, and the helpers in `stages` that decide a result. It lists a folder
+if a stage uses at least three of its files, and single files otherwise.
+`python -m stages.support.closure --write` rewrites these lists and the lists of params.
 """
 
 import ast
@@ -23,17 +23,17 @@ from stages.support.params import (
 DVC_YAML = Path("dvc.yaml")
 
 FRONT = Path("fsslib/__init__.py")
-"""Holds the version and lazy names, nothing that decides a result: no stage depends on it, so that
-a release or a new name in the front reruns nothing. Those of the rooms hold a docstring alone. A
-test keeps them free of other code."""
+"""Holds the version and lazily imported names, nothing that decides a result. No stage depends on
+it, so a release or a new name reruns nothing. The `__init__.py` of each subpackage holds only a
+docstring. A test makes sure that they contain no other code."""
 
 MESSAGES = "fsslib/errors.py"
-"""Holds the wording of errors alone. No stage depends on it."""
+"""Holds only the wording of errors. No stage depends on it."""
 
 HELPERS = tuple(
     f"stages/support/{name}.py" for name in ("encoders", "fold_training", "scoring", "trained")
 )
-"""Of stages, between a command and the library; a change there may change what is written."""
+"""Helper files between a stage's command and the library. A change in them may change outputs."""
 
 
 @cache
@@ -73,9 +73,9 @@ def closure(stage: str) -> list[str]:
 
 
 def dependencies(stage: str) -> list[str]:
-    """The closure as `dvc.yaml` lists it: a folder for three of its files or more, else files.
+    """The closure as `dvc.yaml` lists it: a folder for at least three of its files, else files.
 
-    A change of another file in such a folder reruns the stage without need. In return the list is
+    A change of another file in such a folder reruns the stage unnecessarily. In return, the list is
     short.
     """
     files = closure(stage)
@@ -85,7 +85,7 @@ def dependencies(stage: str) -> list[str]:
 
 
 def _gathered(folder: Path, wanted: set[Path]) -> list[str]:
-    """Wanted files of a folder, and its inner folders where at least three files are wanted."""
+    """Wanted files of a folder, and its subfolders in which at least three files are wanted."""
     found = [path.as_posix() for path in wanted if path.parent == folder]
     for inner in sorted(p for p in folder.iterdir() if p.is_dir()):
         if len({path for path in wanted if inner in path.parents}) >= 3:
@@ -100,7 +100,7 @@ def _followed(path: str) -> bool:
 
 
 def expected(stage: str, current: dict[str, Any]) -> dict[str, Any]:
-    """The stage's `deps` and `params` as they should be; data deps stay as written."""
+    """The stage's `deps` and `params` as they should be; dependencies on data stay unchanged."""
     others = [d for d in current.get("deps", []) if not _followed(str(d))]
     model = STAGES.get(stage)
     wanted: dict[str, Any] = {"deps": others + dependencies(stage)}
@@ -117,7 +117,7 @@ def _in_one_line(names: list[str]) -> CommentedSeq:
 
 
 def main(write: Annotated[bool, typer.Option(help="Rewrite dvc.yaml.")] = False) -> None:
-    """Compare dvc.yaml with the code's imports and params models; exit code 1 when they differ."""
+    """Compare dvc.yaml with the imports and the params models; exit with code 1 if they differ."""
     yaml = YAML()
     yaml.width = 140  # params stay on one line
     yaml.indent(mapping=2, sequence=4, offset=2)

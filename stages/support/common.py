@@ -1,4 +1,4 @@
-"""What all stage commands share: errors to exit codes, progress, folders, encoder and manifest."""
+"""What all stage commands share: exit codes for errors, progress bars and the project folder."""
 
 import functools
 import signal
@@ -29,27 +29,27 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 QUIET_SECONDS = 10
-"""Between progress lines where standard error is no terminal (a log, CI)."""
+"""Seconds between progress lines if standard error is not a terminal (a log, CI)."""
 
 console = Console(stderr=True, highlight=False)
 
 FoldOption = Annotated[
     int | None,
-    typer.Option(min=0, help="Fold to work on; without it every fold of params.yaml in turn."),
+    typer.Option(min=0, help="Fold to work on. Default: every fold of params.yaml in turn."),
 ]
 
 
 def make_app(function: Callable[..., None]) -> typer.Typer:
-    """A Typer app of one command, with short tracebacks and no completion clutter."""
+    """Make a Typer app with one command, plain tracebacks and no completion options."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(function)
     return app
 
 
 def command(function: Callable[P, None]) -> Callable[P, None]:
-    """Turn our errors into one line and exit code 1, Ctrl-C and SIGTERM into 130 and 143.
+    """Turn our errors into one line and exit code 1, and Ctrl-C and SIGTERM into codes 130 and 143.
 
-    Of several processes (`fsslib.ranks`) the first runs the function and the others end at once.
+    Of several processes (`fsslib.ranks`), the first runs the function and the others end at once.
     """
 
     @functools.wraps(function)
@@ -95,14 +95,14 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 
 def _stop(message: str, code: int, once: bool = False) -> NoReturn:
-    """End with a line; `once` where every rank would say the same."""
+    """Print a line and exit; with `once`, only the first rank prints it."""
     if not once or read_ranks().leads:
         print(" ".join(message.split()), file=sys.stderr)
     raise typer.Exit(code) from None
 
 
 class _Rate(ProgressColumn):
-    """Units a second."""
+    """Units per second."""
 
     def __init__(self, each: int, unit: str) -> None:
         super().__init__()
@@ -113,9 +113,10 @@ class _Rate(ProgressColumn):
 
 
 class Bar:
-    """A progress bar on a terminal, a line now and then in a log; silent work stays silent.
+    """A progress bar on a terminal, a line now and then in a log, or nothing if `silent`.
 
-    The rate counts `each` times the units, which `unit` names: images where steps are counted.
+    The rate is `each` times the units per second, shown with the name `unit`. A bar that counts
+    steps can thus show images per second.
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class Bar:
             self._rich.stop()
 
     def advance(self, count: int = 1, note: str = "") -> None:
-        """Count `count` more units done; `note` stands behind the bar."""
+        """Count `count` more units as done, and show `note` after the bar."""
         self.done += count
         self._note = note or self._note
         if self._rich:
@@ -165,27 +166,27 @@ class Bar:
             print(text, file=sys.stderr, flush=True)
 
     def count(self, items: Iterable[T]) -> Iterator[T]:
-        """Pass items through, counting each."""
+        """Pass items through and count each of them."""
         for item in items:
             yield item
             self.advance()
 
     def skip(self, count: int) -> None:
-        """Count units that an earlier run had finished; they are no part of the rate."""
+        """Count units that an earlier run finished; they do not enter the rate."""
         self.skipped += count
         self.advance(count, note="(resumed)" if count else "")
 
 
 def say(message: str) -> None:
-    """A line for the person at the terminal, on standard error."""
+    """Print a line for the user on standard error."""
     print(message, file=sys.stderr, flush=True)
 
 
 def project_root() -> Path:
     """The folder that relative paths in params.yaml are relative to.
 
-    The working directory; for DVC's temporary experiments (`.dvc/tmp/exps/...`) the project that
-    they were made from, so that `data_root: ../photos` means the same folder there.
+    This is the working directory. In a temporary DVC experiment (`.dvc/tmp/exps/...`), it is the
+    project that the experiment was made from, so `data_root: ../photos` means the same folder.
     """
     here = Path.cwd()
     for parent in here.parents:

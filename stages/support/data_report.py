@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fsslib.data.manifest import Manifest
+from fsslib.data.unread import describe_unread, unread_files
 from fsslib.datasets.sources.check import CheckReport
 from fsslib.datasets.sources.folder import FolderReport
 from fsslib.datasets.sources.tables import MIN_PIXELS, ClassRow, FoldRow, class_rows, fold_rows
@@ -37,6 +38,9 @@ def say_folder(
         f"in 'unlabeled:' to mine them); {report.turned} photographs have an EXIF rotation"
     )
     say_placed(report.placed)
+    unread = unread_files(images, LABEL_SUFFIXES.get(report.masks, ()), below=True)
+    if unread:
+        say(describe_unread(unread))
     if len(names) == 1:
         say(
             "next: one class is enough for 'fss predict --support PHOTO LABEL'; training needs "
@@ -48,6 +52,12 @@ def say_folder(
             "params.yaml, then 'dvc repro'"
         )
 
+
+LABEL_SUFFIXES = {
+    "labelme": (".json",), "coco": (".json",), "label-studio": (".json",),
+    "yolo": (".txt", ".yaml", ".yml"), "cvat": (".txt",), "roboflow": (".csv",),
+}  # fmt: skip
+"""Of label files that may lie among the photographs."""
 
 KIND_NAMES = {
     "index": "index masks", "colour": "colour masks", "binary": "binary masks",

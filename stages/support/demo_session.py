@@ -1,4 +1,4 @@
-"""What a page to try the method does with what its user gives: learn, find, explain."""
+"""What the demo page does with the user's input: learn classes, find them, and explain."""
 
 import io
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from fsslib.pictures.predictions import overlay_jpeg
 from fsslib.prediction.segmenter import Segmenter
 
 MOST_QUERIES = 50
-"""Photographs of one search."""
+"""Maximum number of photographs per search."""
 
 
 def painted(layers: Sequence[UInt8]) -> UInt8:
-    """The mask that was painted: (H, W) uint8, 1 wherever any layer is not transparent.
+    """The painted mask: (H, W) uint8, 1 wherever any layer is not transparent.
 
     Args:
-        layers: (H, W, 4) uint8 each.
+        layers: arrays (H, W, 4) uint8.
 
     Raises:
         FsslibError: nothing is painted.
@@ -35,10 +35,10 @@ def painted(layers: Sequence[UInt8]) -> UInt8:
 
 
 def uploaded(path: Path, photograph: UInt8) -> npt.NDArray[np.generic]:
-    """The mask in a file, (H, W) integers, checked against the photograph, (H, W, 3).
+    """Read a mask (H, W) of integers from a file, and check it against the photograph (H, W, 3).
 
     Raises:
-        FsslibError: it cannot be read, or is of another size.
+        FsslibError: the mask cannot be read, or differs from the photograph in size.
     """
     mask = read_any_mask(path, by_color=is_colored(path))
     if mask.shape != photograph.shape[:2]:
@@ -56,10 +56,13 @@ def learn(
     layers: Sequence[UInt8],
     mask: Path | None,
 ) -> str:
-    """Learn a class from a photograph and its uploaded or painted mask; what to tell the user.
+    """Learn a class from a photograph and its uploaded or painted mask.
+
+    Returns:
+        What to tell the user.
 
     Raises:
-        FsslibError: no photograph, no name, no mask, or one that does not fit.
+        FsslibError: the photograph, the name or the mask is missing, or the mask does not fit.
     """
     if photograph is None:
         raise FsslibError("no photograph: drop one that shows the object")
@@ -73,7 +76,7 @@ def learn(
 
 
 def known_classes(segmenter: Segmenter) -> str:
-    """The learned classes in a sentence."""
+    """A sentence that lists the learned classes."""
     if not segmenter.names:
         return "Nothing is learned yet."
     return f"Known: {', '.join(segmenter.names)}."
@@ -82,10 +85,13 @@ def known_classes(segmenter: Segmenter) -> str:
 def find(
     segmenter: Segmenter, queries: Sequence[Path], threshold: float | None
 ) -> tuple[list[tuple[Image.Image, str]], list[str]]:
-    """Overlays with captions of photographs, and a line for each that could not be read.
+    """Find the learned classes in photographs.
+
+    Returns:
+        Overlays with captions, and a line for each photograph that could not be read.
 
     Raises:
-        FsslibError: no or too many photographs, or nothing learned.
+        FsslibError: there are no photographs or too many, or no class was learned.
     """
     if not queries:
         raise FsslibError("no photograph to search: drop one or several")

@@ -1,4 +1,4 @@
-"""DVC's queue of experiments: the commands that fill it, and waiting until it has run."""
+"""DVC's queue of experiments: commands that fill it, and waiting until it has run."""
 
 import json
 import re
@@ -13,10 +13,10 @@ from stages.support.external import run, succeeds
 from stages.support.recorded import recorded_experiments
 
 POLL_SECONDS, STATUS_SECONDS = 2, 30
-"""Between looks at git, and at DVC, whose command takes seconds of a core."""
+"""Seconds between checks of git, and of DVC, whose command takes seconds of CPU time."""
 
 WAITING, FAILED = ("Queued", "Running"), "Failed"
-"""Words of `dvc queue status`."""
+"""Status words that `dvc queue status` prints."""
 
 PLAIN = re.compile(r"[\w./@+-]+")
 
@@ -42,14 +42,14 @@ def set_text(value: Any) -> str:  # noqa: ANN401 - any value of params.yaml
 
 
 def check_ready(files: Collection[str]) -> None:
-    """Refuse what DVC's queue cannot run.
+    """Check that DVC's queue can run experiments here.
 
     Args:
-        files: of code and params that an experiment needs.
+        files: code and params that an experiment needs.
 
     Raises:
-        FsslibError: no git repository, no commit, or a file that git does not track, since a queued
-            experiment sees tracked files alone.
+        FsslibError: there is no git repository or no commit, or git does not track one of the
+            files. A queued experiment sees only tracked files.
     """
     run(["dvc", "--version"])
     if not succeeds(["git", "rev-parse", "--git-dir"]):
@@ -66,20 +66,20 @@ def check_ready(files: Collection[str]) -> None:
 
 
 def stale_stages() -> set[str]:
-    """Names of the workspace's stages that are out of date; all where DVC cannot tell."""
+    """Names of the workspace's stages that `dvc status` reports as out of date."""
     found: Mapping[str, Any] = json.loads(run(["dvc", "status", "--json"]))
     return set(found)
 
 
 def queue_status() -> dict[str, str]:
-    """Name of each experiment in the queue -> its last status."""
+    """Map the name of each experiment in the queue to its last status."""
     return parse_status(run(["dvc", "queue", "status"]))
 
 
 def parse_status(text: str) -> dict[str, str]:
-    """`queue_status` from the table that DVC prints: task, name, date in any form, status.
+    """Parse the table of `dvc queue status`: task, name, date in any form, status.
 
-    A name that stands there twice waits if one of the two does.
+    A name that is listed twice counts as waiting if one of the two is waiting.
     """
     found: dict[str, str] = {}
     for line in text.splitlines()[1:]:
@@ -91,7 +91,7 @@ def parse_status(text: str) -> dict[str, str]:
 
 
 def start_workers(jobs: int) -> None:
-    """Let so many workers run what is queued; those that already run count."""
+    """Let `jobs` workers run the queue; workers that already run count."""
     run(["dvc", "queue", "start", "-j", str(jobs)])
 
 
@@ -99,12 +99,12 @@ def wait_for(names: Collection[str], jobs: int, on_finished: Callable[[str], Non
     """Wait until all experiments have finished.
 
     Args:
-        names: that are queued.
-        jobs: workers to start again when they have gone home before the queue is empty.
-        on_finished: called with each name.
+        names: names of queued experiments.
+        jobs: number of workers to start again if they stop before the queue is empty.
+        on_finished: called with the name of each finished experiment.
 
     Raises:
-        FsslibError: one or more failed; raised when the others are done.
+        FsslibError: one or more experiments failed; raised after the others are done.
     """
     baseline = run(["git", "rev-parse", "HEAD"]).strip()
     left, failed, asked = set(names), set[str](), time.monotonic()

@@ -1,4 +1,4 @@
-"""Building encoders for stages; apart from `inputs`, so that stages without torch start quickly."""
+"""Builds encoders for stages; separate from `inputs` so that stages without torch start fast."""
 
 from fsslib.encoders.base import Encoder
 from fsslib.encoders.build import build_encoder
@@ -13,14 +13,14 @@ from stages.support.params import (
 
 
 def initial_encoder(params: EncoderParams) -> Encoder:
-    """The encoder that extraction, annotation and training start from."""
+    """Build the encoder that extraction, annotation and training start from."""
     encoder = build_encoder(params.backbone)
     load_weights(encoder, weights_source(params), params.seed)
     return encoder
 
 
 def initial_encode(params: EncoderParams, precision: Precision, runtime: Runtime) -> Encode:
-    """A function that encodes photographs with the initial weights."""
+    """Make a function that encodes photographs with the initial weights."""
     one_thread_each()
     device = choose_device(runtime.device, read_ranks().local)
     return make_encode(initial_encoder(params), device, precision, params.long_side)

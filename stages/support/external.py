@@ -1,4 +1,4 @@
-"""Running git and dvc: lists of arguments, never a shell; a failure is one line."""
+"""Runs git and dvc with lists of arguments, never in a shell; a failure becomes one line."""
 
 import subprocess  # nosec B404
 from collections.abc import Sequence
@@ -12,10 +12,11 @@ MISSING = {
 
 
 def run(command: Sequence[str]) -> str:
-    """What a command prints on standard output.
+    """Run a command and return what it prints on standard output.
 
     Raises:
-        FsslibError: the program is missing, or it fails; with the last line that it wrote.
+        FsslibError: the program is missing, or it fails. The message quotes its first error line,
+            or the last line that it wrote.
     """
     done = _run(command)
     if done.returncode:
@@ -33,7 +34,7 @@ def succeeds(command: Sequence[str]) -> bool:
 
 def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     try:
-        # A list of arguments and no shell: what a name holds stays one argument.
+        # With a list of arguments and no shell, a name stays one argument whatever it contains.
         return subprocess.run(command, capture_output=True, text=True, check=False)  # nosec B603
     except FileNotFoundError:
         name = command[0]

@@ -1,4 +1,4 @@
-"""Training on a fold: what `train` and `reference` share, checkpoints and curves included."""
+"""Training on a fold, shared by `train` and `reference`, with checkpoints and curves."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -40,12 +40,12 @@ from stages.support.watch import Watch
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where a training writes.
+    """Paths that a training run writes.
 
     Attributes:
-        model: the trained model.
-        curves: folder of the curves, None for none.
-        picture: of what it learns, None for none.
+        model: file of the trained model.
+        curves: folder of the curves; None for no curves.
+        picture: file of the training picture; None for no picture.
     """
 
     model: Path
@@ -54,10 +54,10 @@ class Outputs:
 
 
 def train_fold(fold: int, params: TrainParams, runtime: Runtime, outputs: Outputs) -> None:
-    """Train on a fold, or go on at the last checkpoint; all ranks call it.
+    """Train on a fold, or continue from the last checkpoint; all ranks call it.
 
     Raises:
-        FsslibError: something is missing or does not fit, or the loss is not finite.
+        FsslibError: an input is missing or does not fit, or the loss is not finite.
     """
     ranks = read_ranks()
     precision = run_precision(params.training.precision, runtime, "training.precision")
@@ -91,7 +91,7 @@ def train_fold(fold: int, params: TrainParams, runtime: Runtime, outputs: Output
 
 @dataclass(frozen=True)
 class Records:
-    """What is kept beside the weights: checkpoints and what they say, curves, pictures."""
+    """What is kept besides the weights: checkpoints and their description, curves, pictures."""
 
     fold: int
     checkpoint: Path
@@ -102,7 +102,7 @@ class Records:
 
 
 def _run(trainer: Trainer, batches: Iterator[Batch], training: Training, records: Records) -> None:
-    """The steps that are left, with curves, a bar, pictures and checkpoints."""
+    """Run the remaining steps, with curves, a progress bar, pictures and checkpoints."""
     ranks, fold, history = trainer.ranks, records.fold, records.history
     with (
         _curves(records.curves, history, ranks) as log,
@@ -126,7 +126,10 @@ def _run(trainer: Trainer, batches: Iterator[Batch], training: Training, records
 
 @contextmanager
 def _curves(out: Path | None, history: list[Row], ranks: Ranks) -> Iterator[Callable[[Row], None]]:
-    """A function that adds a row to the curves, which begin with `history`; the first rank's."""
+    """Yield a function that adds a row to the curves, which start with `history`.
+
+    On other ranks than the first, the function does nothing.
+    """
     if out is None or not ranks.leads:
         yield lambda row: None
         return
@@ -136,12 +139,15 @@ def _curves(out: Path | None, history: list[Row], ranks: Ranks) -> Iterator[Call
         for row in history:
             _log(live, row)
         yield partial(_log, live)
-    # DVC keeps the curves; this copy of their last row would lie there untracked.
+    # DVC tracks the curves. This file only repeats their last row, and would stay untracked.
     (out / "live" / "metrics.json").unlink(missing_ok=True)
 
 
 def _bar(fold: int, training: Training, trainer: Trainer) -> Bar:
-    """Counts steps and shows images a second, of all ranks and since the training was resumed."""
+    """Make a progress bar that counts steps and shows images per second.
+
+    The rate is that of all ranks together, and does not count steps of an earlier run.
+    """
     mined = training.pool_images if trainer.head is not None else 0
     images = training.pairs * (training.shot + 1) + mined
     silent = not trainer.ranks.leads
@@ -153,16 +159,16 @@ def _bar(fold: int, training: Training, trainer: Trainer) -> Bar:
 def _device(runtime: Runtime, ranks: Ranks) -> torch.device:
     device = choose_device(runtime.device, ranks.local)
     if device.type == "cuda":
-        torch.cuda.set_device(device)  # NCCL and compiled code begin on the current one
+        torch.cuda.set_device(device)  # NCCL and compiled code start on the current device
     return device
 
 
 def _about(
     manifest: Manifest, fold: int, params: TrainParams, precision: Precision
 ) -> dict[str, Any]:
-    """What makes the model: images, fold and params, the precision as it was resolved.
+    """What decides the model: images, fold, params and the resolved precision.
 
-    How often a picture is drawn makes no difference.
+    `picture_every` is left out, since it does not change the model.
     """
     training = {**as_json(params.training), "precision": precision}
     del training["picture_every"]
@@ -196,7 +202,7 @@ def _batches(
     manifest: Manifest, fold: int, params: TrainParams, ranks: Ranks, device: torch.device
 ) -> StepBatches:
     t = params.training
-    later = device.type == "cuda"  # a GPU changes colours while the next crops are read
+    later = device.type == "cuda"  # the GPU changes colours while the next crops are read
     plan = BatchPlan(
         t.pairs,
         t.shot,

@@ -1,10 +1,11 @@
-"""Opening what stages share: parameters, manifest, initial encoder, folds and pools."""
+"""Opens what stages share: params, manifest, folds, pools and the source of initial weights."""
 
 from fsslib.data.manifest import Manifest, load_manifest
-from fsslib.data.pool import PoolImage, PoolSource, build_pool
+from fsslib.data.pool import PoolImage, PoolSource, build_pool, unread_in_pool
+from fsslib.data.unread import describe_unread
 from fsslib.encoders.backbones import NAMED_WEIGHTS
 from stages.support import paths
-from stages.support.common import project_root
+from stages.support.common import project_root, say
 from stages.support.params import (
     EncoderParams,
     Params,
@@ -16,33 +17,42 @@ from stages.support.params_file import (
 
 
 def read_params() -> Params:
-    """The whole of `params.yaml`, validated."""
+    """Read and validate the whole of `params.yaml`."""
     return load_params()
 
 
 def chosen_folds(fold: int | None, params: Params) -> list[int]:
-    """The fold asked for, or every fold of `params.yaml`."""
+    """The requested fold, or every fold of `params.yaml`."""
     return [fold] if fold is not None else params.folds
 
 
 def open_manifest() -> Manifest:
-    """The manifest that `prepare` wrote."""
+    """Open the manifest that `prepare` wrote."""
     return load_manifest(paths.MANIFEST, project_root())
 
 
 def open_pool(manifest: Manifest, fold: int, params: PoolParams) -> list[PoolImage]:
-    """The fold's pool of images to annotate and mine."""
-    sources = [PoolSource(s.source, s.cap) for s in params.unlabeled]
-    return build_pool(manifest, fold, sources, params.seed, project_root())
+    """List the fold's pool of images to annotate and mine."""
+    return build_pool(manifest, fold, _sources(params), params.seed, project_root())
+
+
+def say_unread_in_pool(params: PoolParams) -> None:
+    """Say which files in folders of the pool are not read, a line for each folder."""
+    for folder, names in unread_in_pool(_sources(params), project_root()).items():
+        say(f"{folder}: {describe_unread(names)}")
+
+
+def _sources(params: PoolParams) -> list[PoolSource]:
+    return [PoolSource(s.source, s.cap) for s in params.unlabeled]
 
 
 def weights_source(params: EncoderParams) -> str:
-    """`weights` with relative paths resolved."""
+    """The value of `weights`, with a relative path resolved."""
     if params.weights in NAMED_WEIGHTS:
         return params.weights
     return str(project_root() / params.weights)
 
 
 def encoder_key(params: EncoderParams) -> list[object]:
-    """What decides the initial encoder and what it is given, for scratch keys."""
+    """Params that decide the initial encoder and its input size, for scratch keys."""
     return [params.backbone, params.weights, params.seed, params.long_side]

@@ -1,4 +1,4 @@
-"""The memory budget of evaluation: `runtime.memory_gb`, or half of what is free."""
+"""The memory budget of evaluation: `runtime.memory_gb`, or half of the free memory."""
 
 import os
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def memory_budget(runtime: Runtime) -> int:
 
 
 def _available() -> int:
-    """Free bytes of the machine."""
+    """Bytes of free memory of the machine."""
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         for line in meminfo.read_text(encoding="ascii").splitlines():
@@ -32,7 +32,7 @@ def _available() -> int:
 def _left_in_groups(
     membership: Path = Path("/proc/self/cgroup"), groups: Path = GROUPS
 ) -> Iterator[int]:
-    """Bytes that this process's control groups leave it, of each that has a limit."""
+    """Bytes that are left in each of this process's control groups that has a limit."""
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
@@ -56,6 +56,6 @@ def _left_in_groups(
 
 
 def _file_cache(stat: str) -> int:
-    """Bytes of files that the kernel gives up when memory is short."""
+    """Bytes of cached files that the kernel frees when memory is short."""
     values = dict(line.split() for line in stat.splitlines())
     return int(values.get("total_inactive_file", values.get("inactive_file", "0")))

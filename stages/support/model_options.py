@@ -1,4 +1,4 @@
-"""Which model a command predicts with: options that `predict`, `demo` and others share."""
+"""Options that choose the model, shared by `predict`, `demo` and other commands."""
 
 import os
 from pathlib import Path
@@ -10,43 +10,46 @@ from fsslib.prediction.segmenter import Segmenter
 from stages.support.common import say
 
 INSTALLED = "installed"
-"""The model of commands that are given none."""
+"""The default model of these commands."""
 
 ModelOption = Annotated[
     str,
     typer.Option(
-        help="'installed' (ImageNet weights that came by pip), a trained model or its folder, "
-        "weights (.pth, .safetensors), timm:NAME or 'imagenet' (downloaded). 'fss models' lists "
-        "what is there."
+        help="Model to use: 'installed' (ImageNet weights that pip installed), a trained model or "
+        "its folder, weights (.pth, .safetensors), or timm:NAME or 'imagenet' (both downloaded). "
+        "'fss models' lists the available ones."
     ),
 ]
 BackboneOption = Annotated[
     str | None,
-    typer.Option(help="Backbone of plain or installed weights, such as resnet50 or timm:NAME."),
+    typer.Option(help="Backbone for plain or installed weights, such as resnet50 or timm:NAME."),
 ]
 CalibrationOption = Annotated[
     Path | None,
     typer.Option(
-        help="File of 'fss calibrate' to tell present from absent by, instead of the model's own."
+        help="Calibration written by 'fss calibrate', to use instead of the model's own. It "
+        "decides whether a class is present."
     ),
 ]
 IndexFolder = Annotated[
     Path | None,
-    typer.Option(help="Region index of the model (data/index/FOLD): rectifies by eq. 8 and 9."),
+    typer.Option(
+        help="Region index of the model (data/index/FOLD), to rectify the foreground (eq. 8 and 9)."
+    ),
 ]
 Background = Annotated[
-    bool, typer.Option(help="Rectify by the model's global background (eq. 7), where it has one.")
+    bool, typer.Option(help="Rectify with the model's global background (eq. 7), if it has one.")
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Workers = Annotated[int, typer.Option(min=0, max=256, help="Threads that take a photograph each.")]
+Device = Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")]
+Workers = Annotated[int, typer.Option(min=0, max=256, help="Threads, one photograph each.")]
 CPUS = min(8, os.cpu_count() or 1)
 
 
 def open_segmenter(model: str, **options: Any) -> Segmenter:  # noqa: ANN401 - as `Segmenter.load`
-    """Load a model and say, where it is so, that it has never seen a photograph.
+    """Load a model, and tell the user if it was trained on rendered images only.
 
     Args:
-        model: as `Segmenter.load` takes it.
+        model: the same values as in `Segmenter.load`.
         options: the other arguments of `Segmenter.load`.
 
     Raises:

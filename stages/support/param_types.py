@@ -1,4 +1,4 @@
-"""Types of values in `params.yaml`: their limits and the short forms that stand for them."""
+"""Types of the values in `params.yaml`, with their limits and short forms."""
 
 from typing import Annotated, Literal
 
@@ -36,7 +36,7 @@ MOST_SEEDS = 1000
 
 
 def first_seeds(value: object) -> object:
-    """`seeds: 5` means the first five."""
+    """Turn a number of seeds into a list: `seeds: 5` means the first five."""
     if not isinstance(value, int) or isinstance(value, bool):
         return value
     if not 1 <= value <= MOST_SEEDS:
@@ -45,7 +45,7 @@ def first_seeds(value: object) -> object:
 
 
 def sources_listed(value: object) -> object:
-    """A plain name in `unlabeled` means the whole source."""
+    """Turn plain names in `unlabeled` into sources: a name means the whole source."""
     if not isinstance(value, list):
         return value
     return [{"source": v} if isinstance(v, str) else v for v in value]

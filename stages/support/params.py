@@ -1,7 +1,7 @@
 """`params.yaml` as frozen, validated models: one per stage, and all of them together.
 
-A stage's model holds exactly the keys that `dvc.yaml` lists for it (a test compares them), and
-`Params` inherits from all, so that every key has one definition and an unknown one is refused.
+A stage's model holds exactly the keys that `dvc.yaml` lists for it; a test compares them. `Params`
+inherits from all models, so every key has one definition, and unknown keys are refused.
 """
 
 from typing import Annotated, Literal
@@ -93,7 +93,7 @@ class Training(Section):
 
 
 class Runtime(Section):
-    """What never changes a result; tracked by no stage."""
+    """Settings that never change a result; no stage tracks them."""
 
     device: Literal["auto", "cpu", "cuda"]
     workers: Annotated[int, Field(ge=0, le=256)]
@@ -138,13 +138,13 @@ class EncoderParams(SizeParams):
 
 
 class ShardParams(Section):
-    """Keys of the stages that write a file for some images; what is whole survives a crash."""
+    """Keys of the stages that write shards; complete shards survive a crash."""
 
     shard_images: Count
 
 
 class FeatureParams(EncoderParams, ShardParams):
-    """Keys of the stages that write and read kept features."""
+    """Keys of the stages that write or read kept features."""
 
     precision: PrecisionName
     dense_features: bool
@@ -156,7 +156,7 @@ class ExtractParams(FeatureParams):
 
 
 class CollectParams(Section):
-    """`collect` reads no key: it gathers what `extract` summed."""
+    """Keys of `collect`: none, since it only gathers the sums of `extract`."""
 
 
 class ClusterParams(Section):

@@ -1,4 +1,4 @@
-"""Reading `params.yaml`: YAML 1.2 into the models of `params`, every problem in one line."""
+"""Reads `params.yaml` (YAML 1.2) into the models of `params`; an error is always one line."""
 
 import reprlib
 from pathlib import Path
@@ -20,14 +20,22 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
     """Read and validate the whole file.
 
     Raises:
-        FsslibError: missing file, bad YAML, unknown key, wrong type or impossible value; one line
-            that names the key.
+        FsslibError: the file is missing or is not YAML, or a key is unknown or missing, has the
+            wrong type or an impossible value. The message is one line that names the key.
     """
     return parse_params(_read_text(path), path)
 
 
 def parse_params(text: str, path: Path) -> Params:
-    """Validate the content of a file; `path` is for errors, which are those of `load_params`."""
+    """Validate the content of a params file.
+
+    Args:
+        text: the content.
+        path: file that error messages name.
+
+    Raises:
+        FsslibError: see `load_params`.
+    """
     return _validate(Params, _parse_yaml(text, path), path)
 
 
@@ -57,7 +65,7 @@ def _parse_yaml(text: str, path: Path) -> dict[str, Any]:
 
 
 def _problem(error: Exception) -> str:
-    """What is wrong and on which line; ruamel's own text goes on for six."""
+    """What is wrong and on which line, in one line; ruamel's own text has six."""
     if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark:
         return f"line {error.problem_mark.line + 1}: {' '.join(error.problem.split())}"
     return " ".join(str(error).split())
@@ -86,10 +94,10 @@ def _explain(error: ValidationError, model: type[Section]) -> str:
 
 
 def _shown(key: str, value: object) -> str:
-    """`key: value: ` for a message; a validator of a whole section names its keys itself."""
+    """The start of a message, `key: value: `; for a section `key: `, as its message names keys."""
     if isinstance(value, dict):
         return f"{key}: " if key else ""
-    # A few items of a few levels: YAML's aliases write lists that no memory holds in one line.
+    # Show a few items of a few levels: with aliases, YAML can describe lists larger than memory.
     short = reprlib.Repr()
     short.maxlevel, short.maxlist, short.maxdict, short.maxstring = 2, 4, 4, 80
     text = short.repr(value)
@@ -97,7 +105,7 @@ def _shown(key: str, value: object) -> str:
 
 
 def _suggest(key: str, model: type[Section]) -> str:
-    """The known key of the same section that is most like an unknown one."""
+    """Suggest the known key of the same section that is most similar to an unknown one."""
     import difflib
 
     *sections, name = key.split(".")

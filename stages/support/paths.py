@@ -1,4 +1,4 @@
-"""Where each step writes: `data/<step>`, results in `results`; one folder a fold."""
+"""Paths that the steps write: `data/<step>`, and `results` for results; one folder per fold."""
 
 from pathlib import Path
 
@@ -64,9 +64,9 @@ def fold_results(fold: int) -> Path:
 
 
 def timing(fold: int, experiment: str | None = None) -> Path:
-    """How long evaluation took, of a named experiment or the workspace's.
+    """File with the times of evaluation, of a named experiment or of the workspace.
 
-    Apart from the metrics, which are the same for every run.
+    It is separate from the metrics, since those are the same for every run.
     """
     folder = DATA / "evaluate"
     if experiment is not None:

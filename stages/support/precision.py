@@ -1,4 +1,4 @@
-"""`precision: auto` resolved for this run's device, and a warning where bfloat16 is slow."""
+"""Resolves `precision: auto` for this run's device, and warns if bfloat16 is slow on it."""
 
 from fsslib.encoders.running import Precision, choose_device, choose_precision
 from fsslib.ranks import read_ranks
@@ -8,7 +8,7 @@ from stages.support.params import Runtime
 
 
 def run_precision(name: PrecisionName, runtime: Runtime, key: str = "precision") -> Precision:
-    """What to compute in; what is written and remembered names this, never `auto`."""
+    """The precision to compute in; file headers and scratch keys name it, never `auto`."""
     if name == "float32":
         return name
     device = choose_device(runtime.device)

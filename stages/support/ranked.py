@@ -1,4 +1,4 @@
-"""The best and the worst of a fold's first episodes, predicted anew for a report."""
+"""Predicts a fold's first episodes again, and draws the best and the worst for a report."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,11 @@ from stages.support.scoring import open_scoring
 
 
 def ranked_episodes(fold: int, everything: Params, most: int) -> tuple[int, Mapping[str, bytes]]:
-    """Predict up to `most` episodes as `evaluate` does; how many, and two pictures as PNG."""
+    """Predict up to `most` episodes with different queries, as `evaluate` does.
+
+    Returns:
+        The number of episodes, and the pictures `best` and `worst` as PNG.
+    """
     scoring = open_scoring(fold, everything)
     episodes = different_queries(scoring.episodes.episodes, most)
     with Bar(f"Episodes of fold {fold}", len(episodes)) as bar:

@@ -1,4 +1,4 @@
-"""Finished experiments: DVC keeps each as a commit under `refs/exps/<baseline>/<name>`."""
+"""Finished experiments, which DVC keeps as commits under `refs/exps/<baseline>/<name>`."""
 
 import json
 import re
@@ -25,9 +25,9 @@ class Recorded:
     """An experiment that DVC has finished.
 
     Attributes:
-        name: of the experiment.
-        commit: that holds its params, code and results.
-        baseline: the commit that it was made from.
+        name: name of the experiment.
+        commit: commit that holds its params, code and results.
+        baseline: commit that it was made from.
     """
 
     name: str
@@ -36,10 +36,10 @@ class Recorded:
 
 
 def recorded_experiments() -> list[Recorded]:
-    """All of the repository, newest first.
+    """List the finished experiments of the repository, newest first.
 
     Raises:
-        FsslibError: no git repository here, or no git.
+        FsslibError: this is not a git repository, or git is missing.
     """
     listed = run(
         ["git", "for-each-ref", "--sort=-committerdate", "--format=%(refname) %(objectname)",
@@ -55,7 +55,7 @@ def recorded_experiments() -> list[Recorded]:
 
 
 def results_of(commit: str, path: Path) -> dict[str, Any] | None:
-    """A JSON file as a commit holds it; None where it holds none."""
+    """Read a JSON file from a commit; None if the commit does not hold it as valid JSON."""
     try:
         content: dict[str, Any] = json.loads(run(["git", "show", f"{commit}:./{path.as_posix()}"]))
     except (FsslibError, ValueError):
@@ -64,17 +64,17 @@ def results_of(commit: str, path: Path) -> dict[str, Any] | None:
 
 
 def comparable(params: Params) -> dict[str, Any]:
-    """What decides results: all params but `runtime`."""
+    """Params that decide results: all except `runtime`."""
     return params.model_dump(exclude={"runtime"})
 
 
 def with_changes(params: Params, changes: Mapping[str, Any]) -> Params:
-    """Params with other values, checked."""
+    """A validated copy of the params with some values changed."""
     return Params.model_validate({**params.model_dump(), **changes})
 
 
 def with_params(experiments: Sequence[Recorded], name: str, params: Params) -> Iterator[Recorded]:
-    """Those of a name that were run with these params (any `runtime`), newest first."""
+    """Experiments of a name that were run with these params (any `runtime`), newest first."""
     wanted = comparable(params)
     for experiment in experiments:
         if experiment.name == name and _params_of(experiment.commit) == wanted:
@@ -87,7 +87,7 @@ def same_code(commit: str, files: Sequence[str]) -> bool:
 
 
 def _params_of(commit: str) -> dict[str, Any] | None:
-    """Of a commit; None where this version of the code cannot read them."""
+    """Comparable params of a commit; None if this version of the code cannot read them."""
     try:
         text = run(["git", "show", f"{commit}:./{PARAMS_FILE}"])
         return comparable(parse_params(text, PARAMS_FILE))

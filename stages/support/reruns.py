@@ -1,8 +1,8 @@
-"""What a change of params reruns, read off dvc.yaml: which runs of stages experiments share.
+"""Finds from dvc.yaml what a change of params reruns, and which runs experiments share.
 
 A run of a stage is decided by its params and by the runs whose outputs it depends on. Two runs with
-the same key give the same outputs, so that DVC's run cache computes one of them. (It compares the
-content of outputs, so it may reuse even more.)
+the same key give the same outputs, so with DVC's run cache only one of them is computed. (The run
+cache compares the content of outputs, so it may reuse even more.)
 """
 
 import hashlib
@@ -22,12 +22,12 @@ FOLD = "${item.fold}"
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a stage; equal where nothing that decides its outputs differs.
+    """One run of a stage; two runs are equal if everything that decides their outputs is equal.
 
     Attributes:
-        stage: name without the fold.
-        name: as DVC says it, `train@2`.
-        key: digest of params and of the runs that it depends on.
+        stage: name of the stage without the fold.
+        name: DVC's name of the run, such as `train@2`.
+        key: digest of its params and of the runs that it depends on.
     """
 
     stage: str
@@ -55,12 +55,12 @@ def read_pipeline(path: Path = DVC_YAML) -> dict[str, Any]:
 def runs(
     pipeline: Mapping[str, Any], params: Mapping[str, Any], stale: Collection[str] = ()
 ) -> frozenset[Run]:
-    """Every run that an experiment with these params consists of; frozen stages never run.
+    """List the runs of an experiment with these params; frozen stages never run.
 
     Args:
         pipeline: the stages of dvc.yaml.
         params: the whole of `params.yaml`.
-        stale: names as in `Run.name`; these runs and what depends on them get other keys.
+        stale: names as in `Run.name`; these runs and all that depend on them get other keys.
     """
     steps = list(_steps(pipeline, params["folds"]))
 
@@ -76,7 +76,7 @@ def runs(
 
 
 def code(pipeline: Mapping[str, Any]) -> list[str]:
-    """Files of code that the stages depend on, those of folders too, and dvc.yaml itself."""
+    """Code files that the stages depend on, also those in listed folders, and dvc.yaml itself."""
     deps = {Path(d) for body in pipeline.values() for d in body.get("deps", [])}
     ours = {d for d in deps if d.parts[0] in ("fsslib", "stages")}
     files = {f for d in ours for f in ([d] if d.suffix == ".py" else d.rglob("*.py"))}
@@ -86,8 +86,9 @@ def code(pipeline: Mapping[str, Any]) -> list[str]:
 def remembered(pipeline: Mapping[str, Any]) -> set[str]:
     """Stages whose runs DVC can take from the run cache.
 
-    DVC (3.67) leaves out a stage with an uncached output that is neither metric nor plot. Such a
-    stage does not run where dvc.lock says that it has, and runs anew in every other experiment.
+    DVC (3.67) does not keep runs of a stage with an uncached output that is neither metric nor
+    plot. Such a stage is skipped only if dvc.lock records the run. In every other experiment, it
+    runs again.
     """
     return {
         stage
@@ -97,17 +98,17 @@ def remembered(pipeline: Mapping[str, Any]) -> set[str]:
 
 
 def waves(wanted: Sequence[Collection[Run]], done: Collection[Run]) -> list[list[int]]:
-    """Group experiments so that none of a group waits for what another of it computes.
+    """Group experiments so that no two of a group need the same missing run.
 
-    Workers that run side by side do not see each other's unfinished work: two experiments that
-    need the same training would both do it.
+    Parallel workers do not see each other's unfinished work. Two experiments that need the same
+    training would both do it.
 
     Args:
         wanted: the runs of each experiment.
-        done: what has been computed already.
+        done: runs that have already been computed.
 
     Returns:
-        Numbers of experiments, a list a wave. Within a wave no run that is missing is needed twice.
+        Numbers of experiments, one list per wave. Within a wave, no missing run is needed twice.
     """
     known, left, found = set(done), list(range(len(wanted))), []
     while left:
@@ -125,7 +126,7 @@ def waves(wanted: Sequence[Collection[Run]], done: Collection[Run]) -> list[list
 
 
 def counts(found: Collection[Run], pipeline: Mapping[str, Any]) -> dict[str, int]:
-    """Number of runs of each stage, in the pipeline's order, stages without one left out."""
+    """Number of runs of each stage, in the pipeline's order; stages without runs are left out."""
     number = {stage: sum(run.stage == stage for run in found) for stage in pipeline}
     return {stage: n for stage, n in number.items() if n}
 
@@ -146,7 +147,7 @@ def _steps(pipeline: Mapping[str, Any], folds: Sequence[int]) -> Iterator[_Step]
 
 
 def _path(entry: object, fold: int | None) -> str:
-    """A path of dvc.yaml, which may be the one key of a mapping, for one fold."""
+    """The path of an entry of dvc.yaml for one fold; it may be the only key of a mapping."""
     text = next(iter(entry)) if isinstance(entry, dict) else str(entry)
     return text if fold is None else text.replace(FOLD, str(fold))
 
@@ -156,7 +157,7 @@ def _is_cached(out: object) -> bool:
 
 
 def _feeds(outs: Collection[str], deps: Collection[str]) -> bool:
-    """Whether an output is one of the dependencies, in its folder, or a folder above it."""
+    """Whether an output is one of the dependencies, lies in one, or is a folder above one."""
     return any(_within(o, d) or _within(d, o) for o in outs for d in deps)
 
 
@@ -165,7 +166,7 @@ def _within(path: str, folder: str) -> bool:
 
 
 def _value(params: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - any value of params.yaml
-    """The value of `a.b`; absent keys are None."""
+    """The value of a dotted key such as `a.b`; None if the key is absent."""
     value: Any = params
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None

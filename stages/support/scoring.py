@@ -1,4 +1,4 @@
-"""What scores the episodes of a fold: its trained encoder, rectification and readers."""
+"""What scoring a fold's episodes needs: its trained encoder, rectification and readers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,19 +41,19 @@ from stages.support.trained import trained_encode
 
 @dataclass(frozen=True)
 class Scoring:
-    """A fold ready to be scored.
+    """A fold that is ready to be scored.
 
     Attributes:
-        params: of `evaluate`.
-        manifest: of the dataset.
-        episodes: the frozen list.
-        precision: of the encoder's passes.
-        encoder: trained on this fold.
-        encode: images to features with it.
-        rectification: of the prototypes, on the device.
+        params: params of `evaluate`.
+        manifest: manifest of the dataset.
+        episodes: the frozen list of episodes.
+        precision: precision of the encoder's passes.
+        encoder: encoder trained on this fold.
+        encode: function from images to features, with that encoder.
+        rectification: rectification of the prototypes, on the device.
         images, masks: readers by image id.
-        memory_bytes: what is left of the budget for encodings.
-        workers: threads that decode.
+        memory_bytes: the part of the memory budget that is left for encodings.
+        workers: threads that decode images.
     """
 
     params: EvaluateParams
@@ -69,7 +69,7 @@ class Scoring:
     workers: int
 
     def predict(self, episode: Episode) -> UInt8:
-        """Mask (H, W) of an episode's query, encoded anew."""
+        """Predict the mask (H, W) of an episode's query; its images are encoded again."""
         return predict_episode(
             self.encode,
             self.images,
@@ -81,15 +81,15 @@ class Scoring:
 
 
 def open_scoring(fold: int, everything: Params, given: Path | None = None) -> Scoring:
-    """Read what `evaluate` needs of a fold.
+    """Read what `evaluate` needs for a fold.
 
     Args:
-        fold: to score.
-        everything: of params.yaml.
-        given: an episode file instead of the fold's own.
+        fold: fold to score.
+        everything: the whole of params.yaml.
+        given: episode file to use instead of the fold's own.
 
     Raises:
-        FsslibError: something is missing, damaged, or of another fold or dataset.
+        FsslibError: an input is missing or damaged, or belongs to another fold or dataset.
     """
     params, runtime = stage_params(EvaluateParams, everything), everything.runtime
     manifest = open_manifest()
@@ -126,7 +126,7 @@ def evaluate_shown(
     memory_bytes: int,
     workers: int,
 ) -> Evaluation:
-    """`evaluate` with a progress bar over the images of the supports and of the queries."""
+    """Run `evaluate` with a progress bar over the support and query images."""
     supports = {image for e in drawn.episodes for way in e.supports for image in way}
     queries = {e.query for e in drawn.episodes}
     with Bar(f"Evaluating {title}", len(supports) + len(queries)) as bar:
@@ -143,7 +143,7 @@ def evaluate_shown(
 
 
 def open_episodes(fold: int, manifest: Manifest, given: Path | None = None) -> EpisodeSet:
-    """The fold's frozen episodes, or those of another file, checked against the manifest."""
+    """Load the fold's frozen episodes, or another file's, and check them with the manifest."""
     drawn = load_episodes(given or paths.episodes(fold))
     if drawn.fold != fold:
         raise FsslibError(f"{given} is of fold {drawn.fold}, not {fold}: give --fold {drawn.fold}")
@@ -152,13 +152,13 @@ def open_episodes(fold: int, manifest: Manifest, given: Path | None = None) -> E
 
 
 def open_readers(manifest: Manifest, resize: int | None) -> tuple[Reader, Reader]:
-    """Readers of photographs and masks by image id."""
+    """Readers of photographs and masks by image id, resized to a square if `resize` is set."""
     images, masks = manifest_readers(manifest)
     return (images, masks) if resize is None else readers_at(images, masks, resize)
 
 
 def _index(fold: int, params: EvaluateParams, memory_bytes: int) -> SearchIndex:
-    """The fold's region index, in memory when it fits."""
+    """Load the fold's region index, into memory if it fits."""
     index = load_index(paths.region_index(fold), memory_bytes)
     if params.search == "exact":
         return index

@@ -1,4 +1,4 @@
-"""What `extract`, `annotate` and `index` share: work over many images, a file for some of them."""
+"""What `extract`, `annotate` and `index` share: work on many images, written in shards."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from stages.support.heap import trim_heap
 T = TypeVar("T")
 
 TRIM_EVERY = 16
-"""Images; with a whole file of 256 between, the peak still rose by a tenth."""
+"""Images between two trims of the heap. With 256, a whole shard, the peak still rose by a tenth."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class Sharded(Generic[T]):
     """Work to do in shards.
 
     Attributes:
-        title: of the progress bar.
-        items: to treat, in the order of the output.
-        size: items a file.
-        suffix: of the files.
+        title: title of the progress bar.
+        items: items to process, in the order of the output.
+        size: items per shard.
+        suffix: suffix of the files.
         out: folder of the output.
         key: the step's name and everything that decides what is written.
-        need: bytes that will be written, an estimate.
-        remedy: what to do when they do not fit.
+        need: estimate of the bytes that will be written.
+        remedy: what the user can do if they do not fit on the disk.
     """
 
     title: str
@@ -44,11 +44,11 @@ class Sharded(Generic[T]):
 
 
 def write_sharded(work: Sharded[T], write: Callable[[Path, Sequence[T], Bar], None]) -> None:
-    """Do the work that is missing, this rank's share of it, with a bar.
+    """Do this rank's share of the missing work, with a progress bar.
 
     Args:
         work: see `Sharded`.
-        write: writes one file, atomically, and counts each item on the bar.
+        write: function that writes one shard atomically and counts each item on the bar.
     """
     ranks = read_ranks()
     scratch = paths.SCRATCH / f"{work.key[0]}-{scratch_key(*work.key)}"
@@ -70,7 +70,7 @@ def write_sharded(work: Sharded[T], write: Callable[[Path, Sequence[T], Bar], No
 
 
 class _TrimmingBar(Bar):
-    """A bar that keeps the heap small while it counts."""
+    """A progress bar that trims the heap while it counts."""
 
     def count(self, items: Iterable[T]) -> Iterator[T]:
         for number, item in enumerate(super().count(items), start=1):

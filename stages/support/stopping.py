@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at a place where work can be left: the running step ends first."""
+"""Delays Ctrl-C and SIGTERM until the running step has ended."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ class GracefulStop:
 
     def __enter__(self) -> "GracefulStop":
         for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as of a job in the background
+            if signal.getsignal(number) is not signal.SIG_IGN:  # ignored in a background job
                 self._former[number] = signal.signal(number, self._note)
         return self
 
@@ -40,14 +40,17 @@ class GracefulStop:
             signal.raise_signal(self._number)
 
     def ask(self) -> None:
-        """End with the block as after SIGTERM, if no signal has arrived: another rank had one."""
+        """Stop at the end of the block, since another rank got a signal.
+
+        If this process got no signal, the block ends as after SIGTERM.
+        """
         self._number = self._number or signal.SIGTERM
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._number = number
         self._restore()
         if not self._quiet:
-            os.write(2, NOTE)  # a handler may interrupt a print, which cannot begin another
+            os.write(2, NOTE)  # no print: the handler may have interrupted one
 
     def _restore(self) -> None:
         for number, handler in self._former.items():
@@ -56,6 +59,6 @@ class GracefulStop:
 
 
 def ignore_signals(worker: int) -> None:
-    """For a loader's process: the one that it works for hears them and tells it to end."""
+    """Ignore signals in a loader's process; its parent process gets them and ends it."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

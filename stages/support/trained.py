@@ -1,4 +1,4 @@
-"""A fold's trained encoder; apart from `encoders`, which the stages before training use."""
+"""Loads a fold's trained encoder; separate from `encoders`, which stages before training use."""
 
 from pathlib import Path
 
@@ -15,7 +15,11 @@ from stages.support.params import (
 def trained_encode(
     path: Path, ema: bool, precision: Precision, long_side: int | None, runtime: Runtime
 ) -> tuple[Encode, TrainedModel, torch.device]:
-    """A function that encodes photographs with a trained encoder, and its model."""
+    """Load a trained model.
+
+    Returns:
+        A function that encodes photographs with it, the model, and the device.
+    """
     one_thread_each()
     device = choose_device(runtime.device, read_ranks().local)
     trained = load_model(path, ema)

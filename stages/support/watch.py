@@ -1,4 +1,4 @@
-"""Drawing a fold's picture of training: at the start, every so often and at the end."""
+"""Draws a fold's picture of training: at the start, at regular steps and at the end."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from fsslib.training.trainer import Trainer
 
 
 class Watch:
-    """Keeps one file at the latest picture; of several processes the first draws.
+    """Keeps the latest picture in one file; only the first of several processes draws.
 
     Args:
-        trainer: to watch.
-        batches: of the run; what is shown is drawn beside them.
-        every: steps between pictures, 0 for none.
-        path: of the PNG.
+        trainer: trainer to watch.
+        batches: batches of the run; the examples to show are drawn separately from them.
+        every: steps between pictures; 0 for none.
+        path: path of the PNG.
     """
 
     def __init__(self, trainer: Trainer, batches: StepBatches, every: int, path: Path) -> None:
@@ -26,11 +26,11 @@ class Watch:
             self._examples = fixed_examples(batches)
             self._draw()
         elif read_ranks().leads:
-            # DVC wants every declared file.
+            # DVC needs every declared output to exist.
             write_bytes(path, no_picture("training.picture_every is 0: no picture was drawn"))
 
     def look(self) -> None:
-        """Draw if the step that was just made is one to draw after."""
+        """Draw the picture if one is due after the step that just ended."""
         done = self._trainer.step_number
         if self._draws and (done % self._every == 0 or done == self._trainer.settings.iterations):
             self._draw()

@@ -51,25 +51,31 @@ Fold = Annotated[int, typer.Option(min=0, help="Fold whose base classes are used
 Calibrated = Annotated[
     str | None,
     typer.Option(
-        help="What is calibrated instead of data/train/FOLD: a trained model or its folder, "
-        "weights, or, with --out, 'installed', 'imagenet' or timm:NAME."
+        help="Model to calibrate instead of data/train/FOLD: a trained model or its folder, or "
+        "weights. With --out, also 'installed', 'imagenet' or timm:NAME."
     ),
 ]
 OutOption = Annotated[
     Path | None,
     typer.Option(
-        help="Calibration to write, NAME.presence.json, instead of one beside the model; "
+        help="Calibration file to write, NAME.presence.json, instead of one beside the model. "
         "'fss predict --calibration' reads it."
     ),
 ]
-Trials = Annotated[int, typer.Option(min=10, help="Photographs with and without, a class.")]
-Shots = Annotated[int, typer.Option(min=1, help="Supports a trial.")]
-MinPixels = Annotated[int, typer.Option(min=1, help="Least size of the class, where there is one.")]
+Trials = Annotated[
+    int, typer.Option(min=10, help="Trials per class with the class, and as many without.")
+]
+Shots = Annotated[int, typer.Option(min=1, help="Supports per trial.")]
+MinPixels = Annotated[
+    int, typer.Option(min=1, help="Least pixels of the class, in photographs that show it.")
+]
 FalseAbsent = Annotated[
     float,
-    typer.Option(min=0, max=0.99, help="Share of photographs with the class to call absent."),
+    typer.Option(
+        min=0, max=0.99, help="Share of photographs with the class that may be called absent."
+    ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of the draw.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the draw of trials.")]
 
 
 @command
@@ -88,11 +94,12 @@ def main(
     device: Device = "auto",
     workers: Workers = CPUS,
 ) -> None:
-    """Fit when `fss predict` calls a class present, on training images and base classes alone.
+    """Fit the threshold from which `fss predict` calls a class present.
 
-    Reads data/prepare/ and the model. Writes MODEL.presence.json beside the model, or --out: the
-    curve from score to probability, the threshold and how often it errs; MODEL.presence.safetensors
-    holds what features are like in general. Predict uses both. Novel classes are never asked for.
+    It uses only training images and base classes, never novel classes. Reads data/prepare/, the
+    training photographs and masks, and the model. Writes MODEL.presence.json beside the model, or
+    --out: the curve from score to probability, the threshold and its error rates. Also writes
+    MODEL.presence.safetensors: the mean and spread of features. `fss predict` uses both files.
     """
     one_thread_each()
     chosen = model or str(paths.trained(fold))
@@ -132,7 +139,7 @@ def main(
 def _fit(
     scores: Sequence[float], drawn: Sequence[Trial], false_absent: float
 ) -> tuple[Presence, Rates]:
-    """The curve, and the errors of the threshold that goes with it."""
+    """Fit the curve, and measure the error rates of the threshold chosen on it."""
     present = [trial.present for trial in drawn]
     presence = fit_presence(scores, present)
     threshold = choose_threshold(presence, scores, present, false_absent)
@@ -140,7 +147,7 @@ def _fit(
 
 
 def _beside(model: Path) -> Path:
-    """Where a model's own calibration lies."""
+    """Path of a model's own calibration, beside the model."""
     path = model / MODEL if model.is_dir() else model
     if not path.is_file():
         raise FsslibError(
@@ -152,7 +159,7 @@ def _beside(model: Path) -> Path:
 def _score(
     segmenter: Segmenter, manifest: Manifest, drawn: Sequence[Trial], workers: int
 ) -> tuple[list[float], Typical]:
-    """The score of each trial, and what is typical of the supports' photographs."""
+    """Score each trial, and measure which features are typical of the supports' photographs."""
     records = {record.id: record for record in manifest.train}
     images = len({i for t in drawn for s in t.episode.supports for i in s})
     images += len({t.episode.query for t in drawn})

@@ -1,4 +1,4 @@
-"""`demo`: a page on this machine to try it: paint a mask, drop photographs, see what is found."""
+"""`demo`: serves a local page to paint a mask, drop photographs and see what is found."""
 
 import os
 from typing import Annotated
@@ -20,7 +20,7 @@ from stages.support.model_options import (
 )
 
 HOST = "127.0.0.1"
-"""The page is for this machine alone: whoever reaches it can make it compute."""
+"""The page is served to this machine only, since anyone who reaches it can make it compute."""
 
 
 @command
@@ -31,14 +31,15 @@ def main(
     index: IndexFolder = None,
     background: Background = True,
     device: Device = "auto",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the page.")] = 7860,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = 7860,
     open_browser: Annotated[
         bool, typer.Option("--open", help="Open the page in the browser.")
     ] = False,
 ) -> None:
     """Serve a page on 127.0.0.1 where a class is learned from one painted photograph.
 
-    Needs the extra `demo` (gradio), no network. Photographs stay on this machine; Ctrl-C ends it.
+    Reads the model and, if given, --calibration and --index. Writes no results. Needs the extra
+    `demo` (gradio), but no network. Photographs stay on this machine. Ctrl-C ends the command.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     try:

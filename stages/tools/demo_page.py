@@ -15,10 +15,10 @@ from stages.support.demo_session import find, known_classes, learn
 
 MAX_UPLOAD = "20mb"
 MAX_PIXELS = 40_000_000
-"""Of a photograph; PIL refuses twice as many while it decodes."""
+"""Most pixels of a photograph; PIL refuses twice as many while it decodes."""
 
 SESSION_SECONDS = 3600
-"""What a browser's session has learned is forgotten so long after it was closed."""
+"""Time after closing a browser session until the classes that it learned are forgotten."""
 
 INTRO = """# fsslib: find a class from one masked photograph
 1. Drop a photograph, paint over the object (or upload a mask), name it, *Learn*. More photographs
@@ -26,11 +26,11 @@ and classes may follow.
 2. Drop other photographs, *Find*. Nothing leaves this machine."""
 
 FONT = ["system-ui", "sans-serif"]
-"""Of the machine: the page works without network."""
+"""Fonts of the machine, so that the page works without network."""
 
 
 def build_page(segmenter: Segmenter) -> gr.Blocks:
-    """The page; `segmenter` gives the encoder, each browser session learns its own classes."""
+    """Build the page; `segmenter` gives the encoder, and each session learns its own classes."""
     with gr.Blocks(title="fsslib", analytics_enabled=False) as page:
         session = gr.State(None, time_to_live=SESSION_SECONDS)
         gr.Markdown(INTRO)
@@ -81,7 +81,7 @@ def build_page(segmenter: Segmenter) -> gr.Blocks:
 
 
 def serve(page: gr.Blocks, host: str, port: int, open_browser: bool) -> None:
-    """Serve until Ctrl-C.
+    """Serve the page until Ctrl-C.
 
     Raises:
         FsslibError: the port is taken.
@@ -101,7 +101,7 @@ def serve(page: gr.Blocks, host: str, port: int, open_browser: bool) -> None:
     except OSError as error:
         raise FsslibError(f"port {port} of {host} is taken ({error}): give --port") from None
     try:
-        Event().wait()  # not gradio's own waiting: it takes Ctrl-C for success
+        Event().wait()  # gradio's own waiting treats Ctrl-C as success
     finally:
         page.close(verbose=False)
 
@@ -130,7 +130,7 @@ def _search(segmenter: Segmenter) -> Callable[..., Any]:
         session: Segmenter | None, queries: list[str] | None, least: float
     ) -> tuple[list[tuple[Image.Image, str]], str]:
         try:
-            # Without a session nothing is learned, as `segmenter` itself has learned nothing.
+            # Without a session no class is learned: `segmenter` itself has learned none.
             found, failed = find(session or segmenter, [Path(q) for q in queries or []], least)
         except FsslibError as error:
             return [], f"**Nothing searched:** {error}"

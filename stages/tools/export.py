@@ -19,8 +19,9 @@ def main(
 ) -> None:
     """Write the encoder as ONNX: photographs in, features out, any batch, height and width.
 
-    Input `images` is (B, 3, H, W) float32, RGB of 0 to 255; output `features` is
-    (B, C, ceil(H/8), ceil(W/8)). Needs the extra: pip install 'fsslib[onnx]'.
+    Reads the model and writes the file --out. Input `images` is (B, 3, H, W) float32, RGB of 0 to
+    255; output `features` is (B, C, ceil(H/8), ceil(W/8)). Needs the extra `onnx`:
+    pip install 'fsslib[onnx]'.
     """
     check_packages()
     opened = open_model(model, backbone)

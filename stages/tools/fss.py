@@ -1,4 +1,4 @@
-"""`fss`: every step, and the tools around them, as one command."""
+"""`fss`: runs every step, and the tools around them, as one command."""
 
 import ast
 from importlib import import_module
@@ -38,7 +38,7 @@ TOOLS = (
     "table",
     "report",
 )
-"""Modules of `stages.tools`, likewise."""
+"""Modules of `stages.tools`, each with an `app`."""
 
 COMMANDS = {
     **{name: f"stages.{name}" for name in STEPS},
@@ -55,11 +55,11 @@ class LazySteps(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - likewise
-        """A step as the list of commands shows it, not imported."""
+        """A step for the list of commands, with its summary as help, not imported."""
         return TyperCommand(cmd_name, help=summary(cmd_name)) if cmd_name in COMMANDS else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - likewise
-        """The step that was asked for, in full."""
+        """The requested step, imported and with all its options."""
         name = args[0]
         if name not in COMMANDS:
             return super().resolve_command(ctx, args)
@@ -67,7 +67,7 @@ class LazySteps(TyperGroup):
 
 
 def summary(step: str) -> str:
-    """The first line of a step's module, read without importing it."""
+    """The summary in the first line of a step's module, read without importing it."""
     path = Path(__file__).parents[2].joinpath(*COMMANDS[step].split(".")).with_suffix(".py")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return (ast.get_docstring(tree) or step).splitlines()[0].split(": ", 1)[-1]

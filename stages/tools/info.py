@@ -1,4 +1,4 @@
-"""`info`: what one of the pipeline's files is."""
+"""`info`: describes a file that the pipeline wrote."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,11 +11,12 @@ from stages.support.common import command, make_app
 
 @command
 def main(
-    file: Annotated[Path, typer.Argument(help="File that a stage wrote, anywhere.")],
+    file: Annotated[Path, typer.Argument(help="File that a stage wrote, in any folder.")],
 ) -> None:
-    """Say what a file is: kind, layout, shapes, and the params that made it, where it holds them.
+    """Describe a file: kind, layout, shapes, and the params that made it, if it holds them.
 
-    Knows models and weights (.safetensors), HDF5, zips of masks, episodes.json and manifest.json.
+    Reads models and weights (.safetensors), HDF5 files, zips of masks, episodes.json and
+    manifest.json. Prints the description and writes nothing.
     """
     for line in describe_file(file):
         typer.echo(line)

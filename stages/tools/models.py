@@ -18,13 +18,13 @@ from stages.support.common import command, make_app
 @command
 def main(
     names: Annotated[
-        bool, typer.Option("--names", help="Only what --model takes, one a line.")
+        bool, typer.Option("--names", help="Print only the values for --model, one per line.")
     ] = False,
 ) -> None:
-    """List what --model of predict, demo, calibrate and export takes here.
+    """List the values that --model of predict, demo, calibrate and export takes.
 
-    The encoders that pip installed, the trained folds under data/train, and what can be downloaded.
-    Nothing is loaded or downloaded.
+    These are the encoders that pip installed, the trained folds in data/train/, and models that can
+    be downloaded. Reads only the headers of trained models. Downloads and writes nothing.
     """
     rows = [*_installed(), *_trained()]
     if names:
@@ -55,7 +55,7 @@ def _installed() -> list[tuple[str, str]]:
 
 
 def _trained() -> list[tuple[str, str]]:
-    """Folds under data/train, as their headers describe them."""
+    """Trained folds in data/train, as the headers of their models describe them."""
     folders = sorted(p for p in paths.trained(0).parent.glob("[0-9]*") if (p / MODEL).is_file())
     rows = []
     for folder in sorted(folders, key=lambda p: (len(p.name), p.name)):

@@ -7,14 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from fsslib.data.images import read_image
+from fsslib.data.unread import describe_unread, unread_files
 from fsslib.encoders.running import map_ordered, one_thread_each
 from fsslib.errors import FsslibError
 from fsslib.files.storage import write_bytes, write_json
-from fsslib.pictures.predictions import index_png, overlay_jpeg
+from fsslib.pictures.predictions import overlay_jpeg
 from fsslib.prediction.prediction_files import (
+    SUMMARY,
+    Format,
     check_outputs,
     find_photographs,
-    mask_name,
     output_names,
     overlay_name,
     prediction_record,
@@ -34,22 +36,33 @@ from stages.support.model_options import (
     Workers,
     open_segmenter,
 )
-from stages.support.options import SupportOption, WithSupports, a_number, parse_support
-
-SUMMARY = "predictions.json"
-
+from stages.support.options import (
+    SupportOption,
+    WithSupports,
+    a_number,
+    class_name,
+    parse_support,
+)
+from stages.support.prediction_results import Results
 
 QueryOption = Annotated[
     list[Path], typer.Option(help="Photographs, or folders of them; several values, any size.")
 ]
 OutOption = Annotated[Path, typer.Option(help="Folder for masks, overlays and predictions.json.")]
+FormatOption = Annotated[
+    Format,
+    typer.Option(
+        "--format", help="Index masks, or polygons that annotation tools read, to correct by hand."
+    ),
+]
 Supports = Annotated[
     list[SupportOption] | None,
     typer.Option(
         parser=parse_support,
-        metavar="[NAME] PHOTO MASK",
-        help="A photograph of the class and its mask, two or three values; repeat it for more "
-        "photographs or classes. Without NAME the class is called 'object'.",
+        metavar="[NAME] PHOTO LABEL",
+        help="A photograph of the class and its mask or annotation file (LabelMe, COCO, Label "
+        "Studio, YOLO), two or three values; repeat it for more photographs or classes. Without "
+        "NAME the class is called 'object', or as the file's only label.",
     ),
 ]
 MaskValue = Annotated[
@@ -86,6 +99,7 @@ MaxSide = Annotated[
 def main(
     query: QueryOption,
     out: OutOption,
+    form: FormatOption = Format.MASKS,
     support: Supports = None,
     mask_value: MaskValue = None,
     classes: ClassesOption = None,
@@ -108,10 +122,12 @@ def main(
 
     Writes for each photograph NAME.mask.png (palette, 0 background, 1 the first class) and
     NAME.overlay.jpg, and for all of them predictions.json with scores, present or absent, and
-    areas. A photograph that cannot be read is named, the others go on, and the exit code is 1.
+    areas. Another --format writes polygons in place of the PNG. A photograph that cannot be read is
+    named, the others go on, and the exit code is 1.
     """
     supports = support or []
-    names = _names(supports, classes, query, out)
+    names = _names(supports, classes, query, out, form)
+    _say_unread(query)
     one_thread_each()
     segmenter = open_segmenter(
         model,
@@ -129,13 +145,19 @@ def main(
         segmenter.save_classes(save_classes)
     (out / SUMMARY).unlink(missing_ok=True)  # it is written last: where it is, all is there
     segmenter.prototypes()  # once, before the threads
-    found = _predict_all(segmenter, names, out, threshold, workers)
+    results = Results(form, out, names, query)
+    found = _predict_all(segmenter, names, out, threshold, workers, results)
+    results.finish(segmenter.names)
     write_json(out / SUMMARY, _summary(model, segmenter, supports, threshold, found))
     _report(segmenter, found, out)
 
 
 def _names(
-    supports: Sequence[SupportOption], classes: Path | None, query: Sequence[Path], out: Path
+    supports: Sequence[SupportOption],
+    classes: Path | None,
+    query: Sequence[Path],
+    out: Path,
+    form: Format,
 ) -> Mapping[Path, str]:
     """Photographs and the names of their outputs; nothing is written over an input."""
     if not supports and classes is None:
@@ -143,8 +165,17 @@ def _names(
     photographs = find_photographs(query)
     names = output_names(photographs)
     _check_folder(out, query)
-    check_outputs(out, names.values(), [*photographs, *(p for s in supports for p in _files(s))])
+    inputs = [*photographs, *(p for s in supports for p in _files(s))]
+    check_outputs(out, names.values(), inputs, form)
     return names
+
+
+def _say_unread(query: Sequence[Path]) -> None:
+    """Say which files in the folders of the queries are not read."""
+    for folder in dict.fromkeys(q for q in query if q.is_dir()):
+        others = unread_files(folder)
+        if others:
+            say(f"{folder}: {describe_unread(others)}")
 
 
 def _summary(
@@ -190,7 +221,7 @@ def _check_folder(out: Path, query: Sequence[Path]) -> None:
 
 def _learn(segmenter: Segmenter, supports: Sequence[SupportOption], mask_value: int | None) -> None:
     for support in supports:
-        segmenter.learn(support.name, support.photograph, support.mask, mask_value)
+        segmenter.learn(class_name(support), support.photograph, support.mask, mask_value)
         if mask_value is None:
             values = marked_values(support.mask)
             if len(values) > 1:
@@ -207,9 +238,10 @@ def _predict_all(
     out: Path,
     threshold: float | None,
     workers: int,
+    results: Results,
 ) -> list[dict[str, Any]]:
     """A record of every photograph, in order; images are predicted and written in threads."""
-    work = _worker(segmenter, names, out, threshold)
+    work = _worker(segmenter, names, out, threshold, results)
     found = []
     with Bar("Predicting", len(names)) as bar:
         for record in map_ordered(work, names, workers):
@@ -221,7 +253,11 @@ def _predict_all(
 
 
 def _worker(
-    segmenter: Segmenter, names: Mapping[Path, str], out: Path, threshold: float | None
+    segmenter: Segmenter,
+    names: Mapping[Path, str],
+    out: Path,
+    threshold: float | None,
+    results: Results,
 ) -> Callable[[Path], dict[str, Any]]:
     def work(path: Path) -> dict[str, Any]:
         try:
@@ -229,9 +265,9 @@ def _worker(
         except FsslibError as error:
             return {"photograph": str(path), "error": str(error)}
         prediction = segmenter.predict(image, threshold)
-        write_bytes(out / mask_name(names[path]), index_png(prediction))
+        results.write(path, prediction)
         write_bytes(out / overlay_name(names[path]), overlay_jpeg(image, prediction))
-        return prediction_record(path, names[path], prediction)
+        return prediction_record(path, names[path], prediction, results.form)
 
     return work
 

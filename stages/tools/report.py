@@ -1,4 +1,4 @@
-"""`report`: a run as one HTML file."""
+"""`report`: writes a run as one HTML file."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,21 +19,22 @@ from stages.support.params import (
 
 @command
 def main(
-    out: Annotated[Path, typer.Option(help="File to write.")] = paths.RESULTS / "report.html",
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = paths.RESULTS / "report.html",
     ranked: Annotated[
         int,
         typer.Option(
             min=0,
-            help="Predict so many episodes a fold, show the best and the worst; 0: none.",
+            help="Episodes per fold to predict again, to show the best and the worst; 0: none.",
         ),
     ] = 0,
 ) -> None:
     """Write a page of the run: pipeline, tables, curves, sub-clusters, pseudo-masks, episodes.
 
-    Reads params.yaml and, of the folds named there, whatever the stages left in results/, the
-    curves in data/train/ and the reports in data/cluster/. What is missing is said in the page. The
-    file holds its pictures, needs no network and no script, and prints. With --ranked it also reads
-    what `evaluate` reads, to predict episodes anew: no stage keeps the score of a single episode.
+    Reads params.yaml and, for its folds, what the stages wrote to results/, the curves in
+    data/train/ and the reports in data/cluster/. The page says what is missing. Writes --out: one
+    file that contains its pictures, needs no network and no script, and can be printed. With
+    --ranked, it also reads what `evaluate` reads and predicts episodes again, since no stage keeps
+    the score of a single episode.
     """
     params = read_params()
     folds = [
@@ -53,7 +54,7 @@ def main(
 
 
 def _with_ranked(fold: FoldRun, params: Params, most: int) -> FoldRun:
-    """A fold with the pictures of its best and worst episodes, where it has a model."""
+    """Add the pictures of a fold's best and worst episodes, if it has a trained model."""
     if not paths.model(fold.fold).is_file():
         say(f"fold {fold.fold}: not trained, so there are no best and worst episodes")
         return fold

@@ -1,4 +1,4 @@
-"""`sweep`: a table of the paper, or values of one param, queued as DVC experiments."""
+"""`sweep`: queues a table of the paper, or values of one param, as DVC experiments."""
 
 import shlex
 from collections.abc import Sequence
@@ -38,11 +38,11 @@ class Plan:
     """What a sweep has to do.
 
     Attributes:
-        waves: experiments to run; those of a wave compute nothing twice side by side.
-        skipped: name -> why.
+        waves: experiments to run, in groups; those of a group compute nothing twice in parallel.
+        skipped: name of each skipped experiment -> the reason.
         replaced: names of experiments to remove first.
         needed: runs of stages that the whole sweep consists of.
-        missing: those of them that nobody has computed.
+        missing: needed runs that have not been computed.
     """
 
     waves: Sequence[Sequence[Experiment]]
@@ -60,25 +60,28 @@ class Plan:
 @command
 def main(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.")],
-    dry_run: Annotated[bool, typer.Option(help="Print the commands, queue nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Print the commands and queue nothing.")] = False,
     start: Annotated[
-        bool, typer.Option(help="Run the queue, too, and wait until it is done.")
+        bool, typer.Option(help="Also run the queue, and wait until it is done.")
     ] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Experiments side by side.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="Experiments to run in parallel.")] = 2,
     images: Annotated[
         str | None,
-        typer.Option(help="table5: folder of unlabelled photographs in place of ImageNet's."),
+        typer.Option(help="For table5: folder of unlabelled photographs, instead of ImageNet's."),
     ] = None,
     replace: Annotated[
-        bool, typer.Option(help="Remove experiments of the same names and other params first.")
+        bool,
+        typer.Option(help="First remove experiments of the same names but other params or code."),
     ] = False,
 ) -> None:
     """Queue the experiments of a table of the paper, or of a sweep over one param.
 
-    Each is a plain `dvc exp run --queue`, printed before it runs, with what params.yaml says where
-    the table does not. What is already finished, with the same params and code, is skipped. How
-    many models the sweep trains and how often it encodes is said first, from the lists of
-    params and deps in dvc.yaml. `fss table` shows the results.
+    Reads params.yaml, dvc.yaml and DVC's experiments. Writes only to DVC's queue, or with --start
+    also runs it. Each experiment is a plain `dvc exp run --queue`, printed before it runs. Params
+    that the table does not set are those of params.yaml. Experiments that are finished or queued
+    with the same params and code are skipped. First it prints how many models the sweep trains and
+    how often it encodes, from the lists of params and deps in dvc.yaml. `fss table` shows the
+    results.
     """
     sweep, params, pipeline = find_sweep(name, images), load_params(), read_pipeline()
     check_ready([*code(pipeline), str(PARAMS_FILE)])
@@ -138,7 +141,7 @@ def make_plan(sweep: Sweep, params: Params, pipeline: dict[str, Any], replace: b
 
 
 def describe(sweep: Sweep, plan: Plan, pipeline: dict[str, Any]) -> list[str]:
-    """What a sweep consists of and what of it has to be computed, in lines."""
+    """Lines that say what a sweep consists of, and which part has to be computed."""
     needed, missing = counts(plan.needed, pipeline), counts(plan.missing, pipeline)
     parts = [f"{stage} {number} ({missing.get(stage, 0)})" for stage, number in needed.items()]
     lines = [f"{sweep.title}: {len(sweep.experiments)} experiments"]
@@ -159,7 +162,7 @@ def _plain(params: Params) -> dict[str, Any]:
 
 
 def _do(arguments: list[str], dry_run: bool) -> None:
-    """Print a command and, unless told otherwise, run it."""
+    """Print a command, and run it unless `dry_run` is set."""
     typer.echo(shlex.join(arguments))
     if not dry_run:
         run(arguments)
@@ -178,7 +181,7 @@ def _how_to_start(sweep: Sweep, plan: Plan, jobs: int) -> str:
 
 
 def _run_waves(sweep: Sweep, plan: Plan, jobs: int) -> None:
-    """Await what is queued already, then queue, start and await one wave after the other."""
+    """Wait for queued experiments, then queue, start and await one wave after the other."""
     with Bar(sweep.name, sum(map(len, plan.waves)) + len(plan.waiting)) as bar:
         if plan.waiting:
             start_workers(jobs)

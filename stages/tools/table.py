@@ -1,4 +1,4 @@
-"""`table`: a sweep's finished experiments beside the paper's numbers."""
+"""`table`: shows a sweep's finished experiments beside the paper's numbers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +37,7 @@ from stages.support.reruns import code, read_pipeline
 
 CACHED = "episodes/s, encoded once"
 EXTRAS = (FPS, CACHED, PARAMETERS)
-"""Further columns of table 7."""
+"""Additional columns of table 7."""
 
 FORMATS = ("md", "csv", "png")
 
@@ -45,19 +45,21 @@ FORMATS = ("md", "csv", "png")
 @command
 def main(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.")],
-    format: Annotated[str, typer.Option(help="md, csv or png.")] = "md",
+    format: Annotated[str, typer.Option(help="Format: md, csv or png.")] = "md",
     out: Annotated[
-        Path | None, typer.Option(help="File to write instead of the terminal; png needs one.")
+        Path | None,
+        typer.Option(help="File to write instead of printing the table; png needs one."),
     ] = None,
-    shot: Annotated[int, typer.Option(min=1, help="Supports an episode; not for table7.")] = 1,
+    shot: Annotated[int, typer.Option(min=1, help="Supports per episode; not for table7.")] = 1,
     images: Annotated[
-        str | None, typer.Option(help="table5: the folder that the sweep was given.")
+        str | None, typer.Option(help="For table5: the folder that was given to the sweep.")
     ] = None,
 ) -> None:
     """Show the experiments of `fss sweep NAME` as a table: folds as columns, mean and deviation.
 
-    An experiment counts when it was run with what params.yaml says now; others are `not run`. The
-    paper's numbers stand beside ours, marked where params.yaml is not the paper's setting.
+    Reads params.yaml, dvc.yaml and DVC's finished experiments. Prints the table, or writes --out.
+    An experiment counts only if it was run with the current params.yaml; others are `not run`. The
+    paper's numbers stand beside ours, and are marked if params.yaml is not the paper's setting.
     """
     sweep, params = find_sweep(name, images), load_params()
     if format not in FORMATS:
@@ -100,7 +102,7 @@ def _row(
     files: Sequence[str],
     timed: bool,
 ) -> Row:
-    """The newest run with these params, one with the present code before others."""
+    """The newest run with these params; a run with the present code comes first."""
     changed = with_changes(params, experiment.changes)
     found = list(with_params(recorded, experiment.name, changed))
     present = [e for e in found if same_code(e.commit, files)]
@@ -114,7 +116,7 @@ def _row(
 def _measured(
     experiment: Recorded, shot: str, folds: Sequence[int], timed: bool
 ) -> Measured | None:
-    """Numbers out of an experiment's commit; None where it does not hold them."""
+    """Read the numbers from an experiment's commit; None if it does not hold them."""
     overall = (results_of(experiment.commit, paths.METRICS) or {}).get(shot)
     if overall is None:
         return None
@@ -124,7 +126,7 @@ def _measured(
 
 
 def _times(experiment: Recorded, folds: Sequence[int]) -> dict[str, float | None]:
-    """Means over the folds of what table 7 compares; times lie outside of the commit."""
+    """Means over the folds of what table 7 compares; times are stored outside the commit."""
     metrics = [results_of(experiment.commit, paths.fold_results(f) / "metrics.json") for f in folds]
     times = [_time(paths.timing(fold, experiment.name)) for fold in folds]
     return {

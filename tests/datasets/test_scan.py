@@ -152,7 +152,7 @@ def test_lists_with_crlf_mark_and_trailing_blanks_are_accepted(voc: Path, conten
     (b"../val/a\n", "'../val/a' is not a plain"),
     (b"..\n", "'..' is not a plain"),
     (b"C:\\a\n", "not a plain"),
-    (b"JPEGImages/a.jpg SegmentationClass/a.png\n", "not a plain"),
+    (b"JPEGImages/a.jpg SegmentationClass/b.png\n", "not a plain"),
     (b"2007_000000\n2007_000001\n2007_000000\n", "train.txt:3: image id '2007_000000' is already"),
     (b"2007_000000\nnothere\n", "JPEGImages/nothere is missing, train.txt lists it"),
     (b"2007_000000\n2007_000005\n", "'2007_000005' is in both lists"),

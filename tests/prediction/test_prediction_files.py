@@ -10,6 +10,7 @@ from PIL import Image
 from fsslib.pictures.predictions import COLOURS, OVERLAY_SIDE, index_png, overlay_jpeg
 from fsslib.prediction.found import Prediction
 from fsslib.prediction.prediction_files import (
+    Format,
     check_outputs,
     find_photographs,
     output_names,
@@ -94,3 +95,51 @@ def test_an_input_is_never_written_over(tmp_path, name):
     check_outputs(tmp_path, ["a"], [tmp_path / "a.jpg"])
     message = one_line(check_outputs, tmp_path, ["a"], [tmp_path / "x" / ".." / name])
     assert name in message
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        ("coco", "annotations.json"),
+        ("labelme", "a.json"),
+        ("yolo", "labels/a.txt"),
+        ("yolo", "data.yaml"),
+    ],
+)
+def test_an_annotation_file_is_never_written_over_an_input(tmp_path, form, name):
+    check_outputs(tmp_path, ["a"], [tmp_path / "photos" / "a.jpg"], Format(form))
+    message = one_line(check_outputs, tmp_path, ["a"], [tmp_path / name], Format(form))
+    assert f"would get {Path(name).name}, which is an input" in message
+
+
+@pytest.mark.parametrize(
+    ("form", "photograph", "name"),
+    [
+        ("coco", "a.jpg", "annotations.json"),
+        ("labelme", "a.jpg", "a.json"),
+        ("yolo", "images/a.jpg", "a.txt"),
+        ("yolo", "labels/a.jpg", "a.txt"),
+    ],
+)
+def test_labels_that_tools_keep_with_a_photograph_stay(tmp_path, form, photograph, name):
+    inputs = [tmp_path / photograph]
+    check_outputs(tmp_path, ["a"], inputs)
+    message = one_line(check_outputs, tmp_path, ["a"], inputs, Format(form))
+    assert f"would get {name}, which is the place of your own {form} labels" in message
+
+
+def test_a_labelme_file_never_has_the_summary_s_name(tmp_path):
+    photograph = [Path("x/Predictions.jpg")]
+    check_outputs(tmp_path, ["Predictions"], photograph, Format.YOLO)
+    message = one_line(check_outputs, tmp_path, ["Predictions"], photograph, Format.LABELME)
+    assert "rename the photograph" in message
+
+
+def test_a_record_names_annotations_in_place_of_a_mask():
+    found = prediction()
+    for form, name in (
+        (Format.COCO, "annotations.json"), (Format.LABELME, "a.json"), (Format.YOLO, "labels/a.txt")
+    ):  # fmt: skip
+        record = prediction_record(Path("x/a.jpg"), "a", found, form)
+        assert record["annotations"] == name
+        assert "mask" not in record

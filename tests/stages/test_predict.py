@@ -20,6 +20,7 @@ from stages.tools import calibrate as calibrate_stage
 from stages.tools import predict as predict_stage
 from tests.support.fakes import REAL, needs_voc, png_bytes, write
 from tests.support.helpers import make_dataset
+from tests.support.polygons import drawn
 from tests.support.scenes import scene
 
 
@@ -156,6 +157,112 @@ def test_outputs_never_lie_among_the_queries(folder, weights):
     code, said = predict(folder, weights, *mine, out="o")
     assert code == 1
     assert "q0.mask.png, which is an input" in said
+
+
+def annotate(folder, weights, form, *args, out=None):
+    """Both classes in the queries, once as masks and once in another format; the masks by name."""
+    supports = []
+    for name in ("ant", "bee"):
+        supports += ["--support", name, folder / f"{name}.png", folder / f"{name}_mask.png"]
+    given = (*supports, "--threshold", 0, *args)
+    for wanted, place in (("masks", "masks"), (form, out or form)):
+        code, said = predict(folder, weights, *given, "--format", wanted, out=place)
+        assert code == 0, said
+    assert not list((folder / (out or form)).glob("*.mask.png"))
+    assert len(list((folder / (out or form)).glob("*.overlay.jpg"))) == 3
+    assert not list((folder / (out or form)).rglob(".*"))
+    stems = ("q0", "q1", "q2")
+    return {s: np.asarray(Image.open(folder / "masks" / f"{s}.mask.png")) for s in stems}
+
+
+def check_polygons(mask, polygons):
+    """Each class keeps its pixels; `polygons` are (number from 1, points)."""
+    for number in (1, 2):
+        truth, found = mask == number, np.zeros(mask.shape, bool)
+        for polygon in [p for n, p in polygons if n == number]:
+            found |= drawn(polygon, *mask.shape)
+        assert (found != truth).sum() <= 0.005 * truth.sum()
+
+
+def test_coco_is_one_file_of_all_photographs(folder, weights):
+    masks = annotate(folder, weights, "coco")
+    content = json.loads((folder / "coco" / "annotations.json").read_text(encoding="utf-8"))
+    assert [i["file_name"] for i in content["images"]] == ["q0.png", "q1.png", "q2.png"]
+    assert content["categories"] == [{"id": 1, "name": "ant"}, {"id": 2, "name": "bee"}]
+    for image, mask in zip(content["images"], masks.values(), strict=True):
+        own = [a for a in content["annotations"] if a["image_id"] == image["id"]]
+        check_polygons(mask, [(a["category_id"], a["segmentation"][0]) for a in own])
+    records = summary(folder, "coco")["photographs"]
+    assert [r["annotations"] for r in records] == ["annotations.json"] * 3
+    assert all("mask" not in r for r in records)
+    masked = summary(folder, "masks")["photographs"]
+    assert [r["classes"] for r in records] == [r["classes"] for r in masked]
+    assert len(list((folder / "coco").iterdir())) == 5
+
+
+def test_labelme_is_a_file_a_photograph(folder, weights):
+    masks = annotate(folder, weights, "labelme", "--workers", 0)
+    for name, mask in masks.items():
+        content = json.loads((folder / "labelme" / f"{name}.json").read_text(encoding="utf-8"))
+        number = {"ant": 1, "bee": 2}
+        check_polygons(mask, [(number[s["label"]], s["points"]) for s in content["shapes"]])
+        assert content["imagePath"] == f"../queries/{name}.png"
+    assert [r["annotations"] for r in summary(folder, "labelme")["photographs"]] == [
+        "q0.json",
+        "q1.json",
+        "q2.json",
+    ]
+
+
+def test_yolo_is_a_folder_of_labels_and_a_file_of_names(folder, weights):
+    masks = annotate(folder, weights, "yolo")
+    for name, mask in masks.items():
+        lines = (folder / "yolo" / "labels" / f"{name}.txt").read_text(encoding="utf-8")
+        rows = [line.split() for line in lines.splitlines()]
+        polygons = [(int(r[0]) + 1, np.array(r[1:], float).reshape(-1, 2)) for r in rows]
+        check_polygons(mask, [(n, p * mask.shape[::-1]) for n, p in polygons])
+    assert 'names:\n  0: "ant"\n  1: "bee"\n' in (folder / "yolo" / "data.yaml").read_text()
+    assert summary(folder, "yolo")["photographs"][0]["annotations"] == "labels/q0.txt"
+
+
+def test_a_format_s_files_are_the_same_from_any_number_of_threads(folder, weights):
+    for form in ("coco", "labelme", "yolo"):
+        annotate(folder, weights, form, "--workers", 0, out=f"{form}/one")
+        annotate(folder, weights, form, "--workers", 3, out=f"{form}/two")
+        one, two = folder / form / "one", folder / form / "two"
+        for path in [p for p in one.rglob("*") if p.is_file()]:
+            assert path.read_bytes() == (two / path.relative_to(one)).read_bytes(), path
+
+
+def test_a_broken_photograph_is_not_in_a_coco_file(folder, weights):
+    (folder / "queries" / "bad.jpg").write_bytes(b"no photograph")
+    support = ("--support", folder / "ant.png", folder / "ant_mask.png")
+    assert predict(folder, weights, *support, "--format", "coco")[0] == 1
+    content = json.loads((folder / "out" / "annotations.json").read_text(encoding="utf-8"))
+    assert [i["id"] for i in content["images"]] == [1, 2, 3]
+    assert "bad.jpg" not in [i["file_name"] for i in content["images"]]
+
+
+def test_an_unknown_format_is_told_with_the_known_ones(folder, weights):
+    support = ("--support", folder / "ant.png", folder / "ant_mask.png")
+    code, said = predict(folder, weights, *support, "--format", "voc")
+    assert code == 2
+    told = " ".join(said.replace("│", " ").split())
+    assert "'voc' is not one of 'masks', 'coco', 'labelme', 'yolo'" in told
+    assert not (folder / "out").exists()
+
+
+def test_annotations_never_lie_where_a_person_s_own_do(folder, weights):
+    support = ("--support", folder / "ant.png", folder / "ant_mask.png")
+    write(folder / "queries" / "q0.json", b"{}")
+    code, said = predict(folder, weights, *support, "--format", "labelme", out="queries")
+    assert code == 1
+    assert "is the folder of the queries" in said
+    one = ("--query", folder / "queries" / "q0.png", "--out", folder / "queries")
+    code, said = run(*support, "--model", weights, "--format", "labelme", *one)
+    assert code == 1
+    assert "would get q0.json, which is the place of your own labelme labels" in said
+    assert (folder / "queries" / "q0.json").read_bytes() == b"{}"
 
 
 def test_calibrate_writes_what_predict_then_uses(folder, weights, monkeypatch):

@@ -20,7 +20,7 @@ NAMES_FILES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt")
 
 NO_LABELS = ("classes.txt", "train.txt", "val.txt", "test.txt", "readme.txt", "notes.txt",
              "requirements.txt")  # fmt: skip
-"""Text files in such folders that hold no polygons."""
+"""Text files in such folders that hold no polygons, unless a photograph is called so."""
 
 
 def names_file(folder: Path) -> Path | None:
@@ -33,9 +33,9 @@ def names_file(folder: Path) -> Path | None:
 
 
 def label_files(folder: Path) -> list[Path]:
-    """Text files below a folder that may hold polygons, sorted."""
-    files = [p for p in folder.rglob("*.txt") if p.name.lower() not in NO_LABELS]
-    return sorted(p for p in files if not p.name.startswith(".") and p.is_file())
+    """Text files below a folder that may hold polygons, sorted; likely ones first."""
+    files = [p for p in folder.rglob("*.txt") if not p.name.startswith(".") and p.is_file()]
+    return sorted(files, key=lambda p: (p.name.lower() in NO_LABELS, p))
 
 
 def is_yolo(path: Path) -> bool:
@@ -104,7 +104,10 @@ def read_yolo(folder: Path, photographs: Photographs, exif: str = "displayed") -
     names = read_names(named)
     found = LabelSet("yolo", [], [])
     for path in label_files(folder):
-        image = photographs.find(path.with_suffix(".jpg").name, by_stem=True)
+        # `a.jpg.txt` of `a.jpg` is for two photographs with one stem.
+        image = photographs.find(path.stem) or photographs.find(f"{path.stem}.jpg", by_stem=True)
+        if image is None and path.name.lower() in NO_LABELS:
+            continue
         if image is None:
             raise FsslibError(
                 f"{path} has no photograph {path.stem} in {photographs.root}: add it or remove "

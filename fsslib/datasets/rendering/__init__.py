@@ -1,1 +1,1 @@
-"""The painter of the embedded benchmark: curves, patterns, figures, backdrops, scenes."""
+"""Renderer of the embedded benchmark: curves, patterns, figures, backdrops, scenes."""

@@ -1,4 +1,4 @@
-"""Backgrounds: landscapes and rooms of noise, gradients and patterns, in no class."""
+"""Backgrounds: landscapes and rooms made of noise, gradients and patterns; they have no class."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,14 +15,14 @@ Size = tuple[int, int]
 
 
 def noise(rng: Rng, size: Size, cells: tuple[int, int]) -> Float:
-    """Smooth random field in about -1 to 1 with `cells` bumps down and across, (H, W)."""
+    """Smooth random field in about -1 to 1, (H, W); `cells` is the number of bumps on each axis."""
     coarse = rng.uniform(-1, 1, (cells[0] + 1, cells[1] + 1)).astype(np.float32)
     image = Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC)
     return np.array(image, dtype=np.float32)
 
 
 def cloudy(rng: Rng, size: Size, cells: int = 3, stretch: float = 1.0, octaves: int = 3) -> Float:
-    """Sum of octaves of `noise`; `stretch` above 1 draws it out sideways."""
+    """Sum of octaves of `noise`; a `stretch` above 1 stretches it horizontally."""
     total = np.zeros(size, dtype=np.float32)
     for k in range(octaves):
         across = max(1, round(cells * 2**k / stretch))
@@ -31,7 +31,7 @@ def cloudy(rng: Rng, size: Size, cells: int = 3, stretch: float = 1.0, octaves: 
 
 
 def pick(rng: Rng, *families: str) -> Colour:
-    """One colour of one of the families."""
+    """Draw one colour from one of the families."""
     return draw_colour(rng, families[int(rng.integers(len(families)))])
 
 
@@ -75,7 +75,7 @@ def _leaves(rng: Rng, size: Size) -> Float:
 
 
 def patterned(rng: Rng, size: Size, coat: Coat) -> Float:
-    """A flat surface seen from the front: wall paper, bricks, floor boards."""
+    """Paint a flat surface seen from the front, for example wallpaper, bricks or floorboards."""
     surface = draw_surface(rng, coat)
     grain = replace(surface.grain, warp=0.12 * surface.grain.warp)
     v = np.linspace(-1, 1, size[0], dtype=np.float32)[:, None] * np.ones(size, np.float32)
@@ -100,7 +100,7 @@ FLOORS = (
 
 
 def _soften(rgb: Float, rng: Rng) -> Float:
-    """Pull a patterned surface towards its mean, so that it stays behind the objects."""
+    """Move a patterned surface towards its mean colour, so that objects stand out against it."""
     keep = np.float32(rng.uniform(0.35, 0.85))
     return np.asarray(rgb.mean((0, 1)) + (rgb - rgb.mean((0, 1))) * keep, dtype=np.float32)
 
@@ -137,7 +137,7 @@ PLACES: tuple[tuple[Painter, Painter, float], ...] = (
     (_wall, _grass, 0.03),
     (_wall, _wall, 0.0),
 )
-"""What is far, what is near, and how uneven the line between them is."""
+"""Painters of the far and the near part, and how uneven the line between them is."""
 
 
 def draw_backdrop(rng: Rng, size: Size) -> Float:

@@ -1,8 +1,8 @@
 """The twenty classes of the benchmark: a figure and the coats of its parts.
 
-Fold `f` holds the f-th member of five families (four-legged, winged, vehicle, plant, household).
-Patterns and colour families cross the folds on purpose: what base classes teach is meant to help on
-the novel ones.
+Fold `f` holds the f-th class of each family (four-legged, winged, vehicle, plant, household).
+Patterns and colour families recur in all folds on purpose, so that training on base classes helps
+with novel classes.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,10 +38,10 @@ class Kind:
     """A class: its name, silhouette and coats.
 
     Attributes:
-        name: what the manifest calls it.
-        figure: draws the parts of one individual.
-        coats: slot -> coat; `COMMON` fills the rest.
-        size: factor on its scale, so that slender figures cover as much as compact ones.
+        name: name in the manifest.
+        figure: function that draws the parts of one object.
+        coats: slot -> coat; `COMMON` gives the other slots.
+        size: factor of the scale, so that slender figures cover as much area as compact ones.
     """
 
     name: str
@@ -264,15 +264,15 @@ _KINDS: tuple[Kind, ...] = (
         },
     ),
 )
-"""In the order of the class ids 1 to 20, with everything that a coat may ever be."""
+"""The classes in the order of the class ids 1 to 20, with all possible patterns and colours."""
 
 
 def _typical(kind: Kind, number: int) -> Kind:
-    """Narrow each coat to one pattern and two colour families a side, another pair a class.
+    """Narrow each coat to its first pattern and, per colour, two families that differ by class.
 
-    A class of every pattern and colour is told by its outline alone, which one support hardly
-    teaches: a trained baseline then stays near 30 mIoU. This leaves a look that can be recognised,
-    made of parts that other classes have, too.
+    A class with every pattern and colour can be recognised only by its outline, which one support
+    hardly shows: a trained baseline then stays near 30 mIoU. A narrowed class has a recognisable
+    look, made of patterns and colours that other classes have too.
     """
     coats = {}
     for place, (slot, coat) in enumerate(kind.coats.items()):
@@ -287,4 +287,4 @@ def _pair(families: tuple[str, ...], offset: int) -> tuple[str, ...]:
 
 
 KINDS: tuple[Kind, ...] = tuple(_typical(kind, number) for number, kind in enumerate(_KINDS))
-"""The classes as they are rendered, in the order of the class ids 1 to 20."""
+"""The rendered classes in the order of the class ids 1 to 20."""

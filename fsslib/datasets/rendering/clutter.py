@@ -1,4 +1,4 @@
-"""Clutter that counts as background: pebbles, bushes, frames, balls, tufts, crates."""
+"""Clutter that counts as background: pebbles, bushes, tufts, frames, balls, beams."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def pebble(rng: Rng) -> tuple[Figure, Coat]:
 
 
 def bush(rng: Rng) -> tuple[Figure, Coat]:
-    """A shrub of a few round lumps."""
+    """A shrub made of a few round lumps."""
     coat = Coat(
         ("wool", "spots"), ("green", "olive", "teal", "orange"), ("olive", "dark", "yellow"), 0.3
     )
@@ -65,7 +65,7 @@ MAKERS = (pebble, bush, tuft, frame, ball, beam)
 
 
 def draw_clutter(rng: Rng) -> tuple[Figure, dict[str, Surface]]:
-    """Draw one piece of clutter and what it wears."""
+    """Draw one piece of clutter and its surfaces."""
     figure, coat = MAKERS[int(rng.integers(len(MAKERS)))](rng)
     edge = Coat(("plain", "planks"), EARTH, EARTH, 0.2)
     return figure, {"main": draw_surface(rng, coat), "edge": draw_surface(rng, edge)}

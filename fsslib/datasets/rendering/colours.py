@@ -1,4 +1,4 @@
-"""Colour families and the surfaces ('coats') that classes wear."""
+"""Colour families, and the surfaces ('coats') of the classes."""
 
 import colorsys
 from dataclasses import dataclass
@@ -44,13 +44,13 @@ def draw_colour(rng: Rng, family: str) -> Colour:
 
 @dataclass(frozen=True)
 class Coat:
-    """What a surface may look like; one of each is drawn for every object.
+    """Possible looks of a surface; every object gets one pattern and one colour of each side.
 
     Attributes:
         patterns: names in `PATTERNS`.
         first: families of the first colour.
         second: families of the second colour.
-        period: typical repeat in object units.
+        period: typical length of a repeat in object units.
         degrees: typical direction.
     """
 
@@ -63,7 +63,7 @@ class Coat:
 
 @dataclass(frozen=True)
 class Surface:
-    """A drawn coat."""
+    """One surface drawn from a coat."""
 
     pattern: str
     first: Colour
@@ -72,7 +72,7 @@ class Surface:
 
 
 def draw_surface(rng: Rng, coat: Coat) -> Surface:
-    """Draw pattern, colours and grain of one surface."""
+    """Draw the pattern, the colours and the grain of one surface."""
     pattern = coat.patterns[int(rng.integers(len(coat.patterns)))]
     first = draw_colour(rng, coat.first[int(rng.integers(len(coat.first)))])
     second = draw_colour(rng, coat.second[int(rng.integers(len(coat.second)))])

@@ -1,4 +1,4 @@
-"""Composing a picture: backdrop, clutter, objects placed apart, light, lens and film."""
+"""Composition of a picture: backdrop, clutter, separated objects, light, blur and noise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from fsslib.datasets.rendering.curves import Rng
 from fsslib.datasets.rendering.paint import Canvas, Float, Pose, paint_figure
 
 OVERSAMPLING = 2
-"""Painted px for one px of the picture, on each axis."""
+"""Painted px per px of the picture, on each axis."""
 
 UInt8 = npt.NDArray[np.uint8]
 
 
 def new_canvas(rng: Rng, size: tuple[int, int]) -> Canvas:
-    """Backdrop and a light from above.
+    """Make a canvas with a backdrop and a light from above.
 
     Args:
-        rng: randomness.
+        rng: random generator.
         size: height and width of the final picture in px; the canvas is larger.
     """
     angle = rng.uniform(0.15, 0.85) * np.pi
@@ -38,12 +38,15 @@ def new_canvas(rng: Rng, size: tuple[int, int]) -> Canvas:
 
 
 def _enlarge(field: Float) -> Float:
-    """Repeat every px: backdrops need no oversampling and are the dearest part of a picture."""
+    """Repeat every px.
+
+    Backdrops need no oversampling and are the slowest part of a picture.
+    """
     return field.repeat(OVERSAMPLING, axis=0).repeat(OVERSAMPLING, axis=1).astype(np.float32)
 
 
 def add_clutter(canvas: Canvas, rng: Rng, pieces: int, span: tuple[float, float]) -> None:
-    """Scatter clutter; `span` bounds its half size as a share of the canvas height."""
+    """Paint clutter at random places; `span` is the range of half size / canvas height."""
     height, width = canvas.labels.shape
     for _ in range(pieces):
         figure, surfaces = draw_clutter(rng)
@@ -55,7 +58,7 @@ def add_clutter(canvas: Canvas, rng: Rng, pieces: int, span: tuple[float, float]
 
 
 def add_object(canvas: Canvas, rng: Rng, kind: Kind, label: int, pose: Pose) -> None:
-    """Paint one individual of a class."""
+    """Paint one object of a class."""
     figure = kind.figure(rng)
     surfaces = {}
     for slot in dict.fromkeys(part.slot for part in figure):
@@ -64,7 +67,7 @@ def add_object(canvas: Canvas, rng: Rng, kind: Kind, label: int, pose: Pose) -> 
 
 
 def place(rng: Rng, taken: Sequence[Pose], scale: float, size: tuple[int, int]) -> Pose:
-    """Choose, of eight random places, the one farthest from those taken."""
+    """Choose the one of eight random places that is farthest from the places already taken."""
     height, width = size
     margin = 0.55 * scale
     best, best_gap = (0.5 * width, 0.5 * height), -np.inf
@@ -79,12 +82,12 @@ def place(rng: Rng, taken: Sequence[Pose], scale: float, size: tuple[int, int]) 
 
 @dataclass(frozen=True)
 class Crowding:
-    """How full a scene is.
+    """Amount of clutter and sizes of objects in a scene.
 
     Attributes:
-        clutter: fewest and most pieces of clutter behind the objects.
+        clutter: minimum and maximum number of pieces of clutter behind the objects.
         first: range of the first object's half size as a share of the picture.
-        others: likewise of the others.
+        others: range of the other objects' half sizes, likewise.
     """
 
     clutter: tuple[int, int] = (2, 6)
@@ -99,14 +102,14 @@ def paint_scene(
     ids: Sequence[int],
     crowding: Crowding = Crowding(),
 ) -> Canvas:
-    """Backdrop, clutter and one object for every entry of `ids`, the first the largest.
+    """Paint a backdrop, clutter and one object per entry of `ids`; the first object is largest.
 
     Args:
-        rng: randomness.
+        rng: random generator.
         size: height and width of the final picture in px.
         kinds: the classes; class id 1 is the first.
         ids: class ids of the objects.
-        crowding: sizes and clutter.
+        crowding: sizes of objects and amount of clutter.
     """
     canvas = new_canvas(rng, size)
     low, high = crowding.clutter
@@ -126,7 +129,7 @@ def paint_scene(
 
 
 def develop(canvas: Canvas, rng: Rng) -> UInt8:
-    """Light, colour cast, noise and reduction to the picture's size, (H, W, 3) uint8 sRGB."""
+    """Apply light, colour cast, blur and noise, and reduce to (H, W, 3) uint8 sRGB."""
     rgb, size = canvas.rgb, canvas.labels.shape
     rgb = (
         rgb
@@ -146,7 +149,7 @@ def develop(canvas: Canvas, rng: Rng) -> UInt8:
 
 
 def index_mask(canvas: Canvas) -> UInt8:
-    """Class ids at the picture's size, with a thin ring of 255 where two meet, (H, W) uint8."""
+    """Class ids at the picture's size, (H, W) uint8, with a thin line of 255 where two ids meet."""
     height, width = canvas.labels.shape
     padded = np.pad(canvas.labels, 1, mode="edge")
     starts = [(i, j) for i in range(OVERSAMPLING + 1) for j in range(OVERSAMPLING + 1)]

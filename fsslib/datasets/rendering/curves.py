@@ -1,4 +1,4 @@
-"""Closed outlines that figures are built from, as (n, 2) arrays of x and y (y points down)."""
+"""Closed outlines of figures, as (n, 2) arrays of x and y (y points down)."""
 
 from collections.abc import Sequence
 
@@ -34,14 +34,14 @@ def move(points: Outline, dx: float, dy: float) -> Outline:
 def bumpy(
     cx: float, cy: float, rx: float, ry: float, bumps: int, depth: float, phase: float = 0.0
 ) -> Outline:
-    """Ellipse whose radius swells `bumps` times by the share `depth`: wool, petals, clouds."""
+    """Ellipse with `bumps` bumps whose height is the share `depth` of the radius (wool, petals)."""
     t = np.linspace(0, 2 * np.pi, 8 * bumps + 24, endpoint=False)
     radius = 1 + depth * (np.abs(np.sin(t * bumps / 2 + phase)) - 0.5)
     return np.stack([cx + rx * radius * np.cos(t), cy + ry * radius * np.sin(t)], axis=1)
 
 
 def lump(rng: Rng, cx: float, cy: float, rx: float, ry: float, wobble: float = 0.15) -> Outline:
-    """Irregular rounded blob: pebbles, bushes, clouds."""
+    """Irregular rounded blob, used for pebbles and bushes."""
     t = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     radius = np.ones_like(t)
     for harmonic in (2, 3, 4, 5):
@@ -67,12 +67,12 @@ def smooth(points: Points, per_side: int = 8, closed: bool = True) -> Outline:
 
 
 def limb(points: Points, start: float, end: float, per_side: int = 6) -> Outline:
-    """Tapered stroke along a smooth line: legs, necks, tails, stems.
+    """Tapered stroke along a smooth line, used for legs, necks, tails and stems.
 
     Args:
-        points: the line's control points.
+        points: control points of the line.
         start: half width at the first point.
-        end: half width at the last one.
+        end: half width at the last point.
         per_side: samples between two control points.
     """
     line = smooth(points, per_side, closed=False)
@@ -102,6 +102,6 @@ def polygon(*points: tuple[float, float]) -> Outline:
 
 
 def profile(points: Points) -> Outline:
-    """Outline that is symmetric about x = 0, from its right side, top to bottom: vessels."""
+    """Outline symmetric about x = 0, made from the points of its right side, top to bottom."""
     right = smooth(points, 6, closed=False)
     return np.concatenate([right, (right * (-1, 1))[::-1]])

@@ -60,7 +60,7 @@ def armchair(rng: Rng) -> Figure:
 
 
 def lamp(rng: Rng) -> Figure:
-    """Table lamp: shade, turned stand, foot."""
+    """Table lamp: shade, lathe-turned stand, foot."""
     top, low, h = rng.uniform(0.22, 0.42), rng.uniform(0.58, 0.78), rng.uniform(0.62, 0.8)
     fat = rng.uniform(0.12, 0.3)
     y = -1.0 + h

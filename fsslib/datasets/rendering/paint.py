@@ -20,8 +20,8 @@ class Part:
 
     Attributes:
         outline: (n, 2) in object units; a whole figure spans about -1 to 1.
-        slot: which of the object's surfaces it wears.
-        puff: how round it is shaded, 0 flat.
+        slot: name of the object's surface that the part has.
+        puff: how round the part looks in the shading; 0 is flat.
         alpha: opacity in 0 to 1.
     """
 
@@ -36,7 +36,7 @@ Figure = list[Part]
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a figure stands: centre in canvas px, px for one unit, clockwise degrees, mirrored."""
+    """Pose of a figure: centre in canvas px, px per object unit, clockwise degrees, mirroring."""
 
     x: float
     y: float
@@ -51,19 +51,19 @@ class Pose:
         return self.scale * rotation @ np.diag([-1.0 if self.flip else 1.0, 1.0])
 
     def apply(self, outline: Outline) -> Outline:
-        """Object units to canvas px."""
+        """Map an outline from object units to canvas px."""
         return outline @ self.matrix().T + (self.x, self.y)
 
 
 @dataclass
 class Canvas:
-    """A picture in the making.
+    """A picture that is being painted.
 
     Attributes:
         rgb: (H, W, 3) float32 in 0 to 1.
         labels: (H, W) uint8 class ids.
         light: unit vector towards the light on the screen (x, y).
-        mottle: (H, W) float32 around 1: unevenness that all surfaces share.
+        mottle: (H, W) float32 around 1, uneven brightness that applies to all surfaces.
     """
 
     rgb: Float
@@ -76,7 +76,7 @@ Window = tuple[int, int, int, int]
 
 
 def _window(points: Outline, pad: float, shape: tuple[int, ...]) -> Window | None:
-    """Rows and columns that hold `points` and `pad` px around, or None when off the canvas."""
+    """Rows and columns that hold `points` plus `pad` px around, or None outside the canvas."""
     (x0, y0), (x1, y1) = points.min(0) - pad, points.max(0) + pad
     top, bottom = max(int(y0), 0), min(int(np.ceil(y1)) + 1, shape[0])
     left, right = max(int(x0), 0), min(int(np.ceil(x1)) + 1, shape[1])
@@ -97,7 +97,7 @@ def _unit(image: Image.Image) -> Float:
 
 
 def _shift(a: Float, dx: int, dy: int) -> Float:
-    """a(x + dx, y + dy), zero beyond the border."""
+    """Shift a field: a(x + dx, y + dy), zero outside the border."""
     height, width = a.shape
     moved = np.zeros_like(a)
     if abs(dx) < width and abs(dy) < height:
@@ -124,7 +124,7 @@ def cast_shadow(canvas: Canvas, outlines: list[Outline], size: float) -> None:
 
 
 def _shading(stencil: Image.Image, light: tuple[float, float], radius: float, puff: float) -> Float:
-    """Brightness of a rounded body: its light side above 1, its far side below."""
+    """Brightness of a rounded body: above 1 towards the light, below 1 on the opposite side."""
     height = _unit(stencil.filter(ImageFilter.GaussianBlur(radius)))
     dx, dy = round(light[0] * radius), round(light[1] * radius)
     slope = _shift(height, -dx, -dy) - _shift(height, dx, dy)
@@ -163,13 +163,13 @@ def _paint_part(canvas: Canvas, part: Part, points: Outline, surface: Surface, p
 def paint_figure(
     canvas: Canvas, figure: Figure, surfaces: Mapping[str, Surface], pose: Pose, label: int
 ) -> None:
-    """Paint a figure with its shadow and write its label where it covers the canvas.
+    """Paint a figure with its shadow, and write its label where it covers the canvas.
 
     Args:
         canvas: changed in place.
         figure: parts from back to front.
-        surfaces: slot -> what the part wears.
-        pose: where.
+        surfaces: slot -> surface of the part.
+        pose: pose of the figure.
         label: class id, 0 for clutter that counts as background.
     """
     placed = [pose.apply(part.outline) for part in figure]

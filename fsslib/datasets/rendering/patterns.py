@@ -1,4 +1,4 @@
-"""Surface patterns: share of the second colour in 0 to 1 at each point of an object's own frame."""
+"""Surface patterns: share of the second colour, 0 to 1, at each point in object coordinates."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ Field = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Grain:
-    """Random constants of one surface, so that the same part always looks the same.
+    """Random constants of the pattern on one surface.
 
     Attributes:
         period: length of one repeat in object units.
-        degrees: direction of the pattern in the object's frame.
+        degrees: direction of the pattern in object coordinates.
         warp: how far the pattern bends, in repeats.
         phase: three offsets in 0 to 2 pi.
         edge: sharpness of the pattern's borders.
@@ -43,7 +43,7 @@ def draw_grain(rng: Rng, period: float, degrees: float) -> Grain:
 
 
 def _frame(u: Field, v: Field, grain: Grain) -> tuple[Field, Field]:
-    """Turn, bend and scale object coordinates so that one repeat has length 1."""
+    """Rotate, bend and scale object coordinates so that one repeat has length 1."""
     a = np.deg2rad(grain.degrees)
     c, s = np.float32(np.cos(a) / grain.period), np.float32(np.sin(a) / grain.period)
     x, y = u * c + v * s, v * c - u * s
@@ -67,7 +67,7 @@ def _hash(i: Field, j: Field, salt: float) -> Field:
 
 
 def plain(u: Field, v: Field, grain: Grain) -> Field:
-    """Slow drift from one colour towards the other."""
+    """Slow transition from one colour towards the other."""
     _, y = _frame(u, v, grain)
     return _share(0.22 + 0.22 * np.sin(0.6 * y + grain.phase[2]))
 
@@ -79,7 +79,7 @@ def stripes(u: Field, v: Field, grain: Grain) -> Field:
 
 
 def spots(u: Field, v: Field, grain: Grain) -> Field:
-    """Round patches, one to a cell, of unequal size."""
+    """Round patches of unequal size, one per cell."""
     x, y = _frame(u, v, grain)
     i, j = np.floor(x), np.floor(y)
     salt = grain.phase[2]
@@ -125,7 +125,7 @@ def planks(u: Field, v: Field, grain: Grain) -> Field:
 
 
 def bricks(u: Field, v: Field, grain: Grain) -> Field:
-    """Courses of bricks; the second colour is the mortar."""
+    """Rows of bricks; the second colour is the mortar."""
     x, y = _frame(u, v, grain)
     y = y * np.float32(2)
     row = np.floor(y)

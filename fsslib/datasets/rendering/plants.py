@@ -1,4 +1,4 @@
-"""The growing classes: mushroom, cactus, sunflower, pine."""
+"""The plant classes: mushroom, cactus, sunflower, pine."""
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def mushroom(rng: Rng) -> Figure:
 
 
 def cactus(rng: Rng) -> Figure:
-    """Ribbed column with raised arms, in a pot or not."""
+    """Ribbed column with raised arms, with or without a pot."""
     half, top = rng.uniform(0.2, 0.28), rng.uniform(-1.0, -0.75)
     parts: Figure = []
     for side in (-1, 1):
@@ -86,7 +86,7 @@ def cactus(rng: Rng) -> Figure:
 
 
 def sunflower(rng: Rng) -> Figure:
-    """Large ray flower on a leafy stem."""
+    """Large flower with ray petals on a leafy stem."""
     r, petals = rng.uniform(0.52, 0.66), int(rng.integers(10, 19))
     bend, core = rng.uniform(-0.2, 0.2), rng.uniform(0.36, 0.55)
     cy = -0.4

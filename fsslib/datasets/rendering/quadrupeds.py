@@ -8,7 +8,7 @@ from fsslib.datasets.rendering.parts import eye
 def _legs(
     rng: Rng, x0: float, x1: float, top: float, bottom: float, half: float, slot: str
 ) -> Figure:
-    """Four legs in mid-stride, the far pair first."""
+    """Four walking legs, the far pair first."""
     stride = rng.uniform(-0.16, 0.16, 4)
     parts = []
     for k, x in enumerate((x0 + 0.14, x1 - 0.14, x0, x1)):
@@ -110,7 +110,7 @@ def leopard(rng: Rng) -> Figure:
 
 
 def sheep(rng: Rng) -> Figure:
-    """A cloud of wool on short legs, with a smooth dark or pale face."""
+    """Woolly body on short legs, with a smooth dark or pale face."""
     rx, ry = rng.uniform(0.55, 0.72), rng.uniform(0.38, 0.5)
     hx, hy = rx + 0.05, rng.uniform(-0.35, 0.05)
     parts = _legs(rng, -0.55 * rx, 0.55 * rx, 0.2, rng.uniform(0.68, 0.85), 0.08, "face")

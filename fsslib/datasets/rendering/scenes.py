@@ -1,4 +1,4 @@
-"""The embedded benchmark: rendered scenes of twenty classes, made from a seed with no download."""
+"""The embedded benchmark: scenes of twenty classes, rendered from a seed without a download."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -18,24 +18,25 @@ from fsslib.datasets.rendering.compose import Crowding, develop, index_mask, pai
 from fsslib.datasets.rendering.curves import Rng
 
 CLASSES: tuple[str, ...] = tuple(kind.name for kind in KINDS)
-"""Names of the class ids 1 to 20; every five make a fold."""
+"""Names of the class ids 1 to 20; each run of five is a fold."""
 
 SPLITS = ("train", "val")
 CROWDING = Crowding(clutter=(1, 4), first=(0.4, 0.52), others=(0.28, 0.38))
-"""Larger objects than in the pretraining scenes: at stride 8 a small one is mostly border."""
+"""Objects are larger than by default, since a small object is mostly border at stride 8."""
 UInt8 = npt.NDArray[np.uint8]
 
 
 def scene_size(rng: Rng, size: int) -> tuple[int, int]:
-    """Height and width: one side is `size`, the other up to 15 % shorter."""
+    """Draw height and width: one side is `size`, the other is up to 15 % shorter."""
     short = round(size * rng.uniform(0.85, 1.0))
     return (size, short) if rng.random() < 0.4 else (short, size)
 
 
 def draw_classes(rng: Rng, index: int) -> list[int]:
-    """Class ids of one scene: two to four objects, the first two classes in turn by `index`.
+    """Draw the class ids of the two to four objects of a scene.
 
-    The turns give every class the same share of prominent places in both splits, whatever the seed.
+    The first two classes follow from `index` in a fixed cycle. Every class therefore gets the same
+    share of prominent places in both splits, for any seed.
     """
     classes = len(CLASSES)
     count = int(rng.choice([2, 3, 4], p=[0.55, 0.35, 0.1]))
@@ -50,12 +51,12 @@ def draw_classes(rng: Rng, index: int) -> list[int]:
 
 
 def render_scene(seed: int, split: str, index: int, size: int) -> tuple[UInt8, UInt8]:
-    """Render one scene; a function of its arguments alone.
+    """Render one scene; the result depends only on the arguments.
 
     Args:
-        seed: of the whole dataset.
+        seed: seed of the whole dataset.
         split: `train` or `val`.
-        index: number of the scene within the split.
+        index: number of the scene in the split.
         size: longer side in px.
 
     Returns:
@@ -116,12 +117,13 @@ def make_scenes(
         train: number of training scenes.
         val: number of validation scenes.
         size: longer side in px.
-        seed: the pictures are a function of it alone, whatever `processes`.
-        on_progress: called with the number of scenes just done, one by one.
-        processes: how many render side by side; above 1 the caller's `__main__` must be importable.
+        seed: seed of the pictures, which do not depend on `processes`.
+        on_progress: called with 1 after every scene.
+        processes: number of processes that render; above 1, the caller's `__main__` must be
+            importable.
 
     Returns:
-        The manifest, its root `root`.
+        The manifest, with root `root`.
     """
     for folder in ("JPEGImages", "SegmentationClass", "ImageSets"):
         (root / folder).mkdir(parents=True, exist_ok=True)

@@ -57,7 +57,7 @@ def butterfly(rng: Rng) -> Figure:
 
 
 def owl(rng: Rng) -> Figure:
-    """Round upright bird seen from the front, with a mask of eyes and ear tufts."""
+    """Round upright bird seen from the front, with large eyes and ear tufts."""
     w, h = rng.uniform(0.46, 0.6), rng.uniform(0.62, 0.78)
     parts = [
         Part(
