@@ -101,3 +101,15 @@ def test_contributing_tells_the_same_order():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     places = [text.index(f"`{name}`") for name in ROOMS[2:]]
     assert places == sorted(places)
+
+
+CODE = sorted(p for p in (*MODULES, *(ROOT / "stages").rglob("*.py")) if "rendering" not in p.parts)
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_files_and_functions_are_short(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 60, node.name

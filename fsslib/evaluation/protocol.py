@@ -117,9 +117,7 @@ def evaluate(
     ordered = sorted(episodes, key=_order)
     support_needs = needs(ordered)
     query_ids = sorted({e.query for e in ordered})
-    working = WORKING_BYTES * max(1, workers)
-    spare = None if memory_bytes is None else max(0, memory_bytes - working)
-    cache = FeatureCache(query_ids, spare)
+    cache = FeatureCache(query_ids, _for_features(memory_bytes, workers))
     forward = Passes(encode, read_image)
 
     def pool(need: Need) -> tuple[Tensor, Support]:
@@ -143,6 +141,11 @@ def evaluate(
     number = len({need.image_id for need in support_needs} | set(query_ids))
     seconds = time.perf_counter() - started
     return Evaluation(counts, len(ordered), number, forward.number, seconds, forward.seconds)
+
+
+def _for_features(memory_bytes: int | None, workers: int) -> int | None:
+    """Part of the budget that is left for features; None for no limit."""
+    return None if memory_bytes is None else max(0, memory_bytes - WORKING_BYTES * max(1, workers))
 
 
 def _kept(

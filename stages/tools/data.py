@@ -1,4 +1,4 @@
-"""`fss data`: datasets from official archives and own files, and the check of any of them."""
+"""`fss data`: makes datasets from official archives and own files, and checks any of them."""
 
 import os
 from pathlib import Path
@@ -131,50 +131,56 @@ def coco(
     _next(out, "coco")
 
 
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        help="Annotations: a folder of masks, of LabelMe or YOLO files, an export of CVAT or "
+        "Roboflow, or a JSON file of COCO or Label Studio."
+    ),
+]
+Masks = Annotated[
+    Path | None,
+    typer.Option(help="Folder of masks with the photographs' names, instead of --labels."),
+]
+Format = Annotated[
+    str | None, typer.Option("--format", help=f"What --labels are, when not found out: {KINDS}.")
+]
+Name = Annotated[str | None, typer.Option(help="Name of the class where masks show only one.")]
+Classes = Annotated[
+    Path | None,
+    typer.Option(help="classes.yaml: names, colours, novel classes (see docs/data.md)."),
+]
+ZeroIsClass = Annotated[
+    bool, typer.Option(help="Index masks in which 0 is a class and 255 the background.")
+]
+MaskSuffix = Annotated[str, typer.Option(help="What mask names add to image names, such as _mask.")]
+Exif = Annotated[
+    str,
+    typer.Option(help="Pixels under the labels: displayed (EXIF rotation applied) or stored."),
+]
+TrainList = Annotated[Path | None, typer.Option(help="List of training ids, with --val.")]
+ValList = Annotated[Path | None, typer.Option(help="List of validation ids.")]
+ValShare = Annotated[
+    float, typer.Option(min=0, max=1, help="Share drawn for validation without lists.")
+]
+
+
 @app.command()
 @command
 def folder(
     images: Annotated[Path, typer.Option(help="Folder of photographs.")],
     out: Out,
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            help="Annotations: a folder of masks, of LabelMe or YOLO files, an export of CVAT or "
-            "Roboflow, or a JSON file of COCO or Label Studio."
-        ),
-    ] = None,
-    masks: Annotated[
-        Path | None,
-        typer.Option(help="Folder of masks with the photographs' names, instead of --labels."),
-    ] = None,
-    format_: Annotated[
-        str | None,
-        typer.Option("--format", help=f"What --labels are, when not found out: {KINDS}."),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the class where masks show only one.")
-    ] = None,
-    classes: Annotated[
-        Path | None,
-        typer.Option(help="classes.yaml: names, colours, novel classes (see docs/data.md)."),
-    ] = None,
-    zero_is_class: Annotated[
-        bool, typer.Option(help="Index masks in which 0 is a class and 255 the background.")
-    ] = False,
-    mask_suffix: Annotated[
-        str, typer.Option(help="What mask names add to image names, such as _mask.")
-    ] = "",
-    exif: Annotated[
-        str,
-        typer.Option(
-            help="Pixels that labels lie on: displayed (EXIF rotation applied) or stored."
-        ),
-    ] = "displayed",
-    train: Annotated[Path | None, typer.Option(help="List of training ids, with --val.")] = None,
-    val: Annotated[Path | None, typer.Option(help="List of validation ids.")] = None,
-    val_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Share drawn for validation without lists.")
-    ] = 0.2,
+    labels: Labels = None,
+    masks: Masks = None,
+    format_: Format = None,
+    name: Name = None,
+    classes: Classes = None,
+    zero_is_class: ZeroIsClass = False,
+    mask_suffix: MaskSuffix = "",
+    exif: Exif = "displayed",
+    train: TrainList = None,
+    val: ValList = None,
+    val_share: ValShare = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="Seed of that draw.")] = 0,
     folds: Annotated[int | None, typer.Option(min=2, help="Number of folds to make.")] = None,
     processes: Processes = CPUS,

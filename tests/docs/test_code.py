@@ -9,9 +9,11 @@ from ruamel.yaml import YAML
 
 from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
+from tests.support.annotations import labelme
 from tests.support.docs_commands import check, params, split
 from tests.support.docs_markdown import PAGES, blocks, name_of, prose_code
 from tests.support.docs_parsers import WrongCommand
+from tests.support.fakes import write
 from tests.support.helpers import save_trained
 from tests.support.scenes import scene
 
@@ -35,6 +37,10 @@ def photographs(tmp_path_factory):
         image, mask = scene(number, (1,), (72, 96))
         Image.fromarray(image).save(folder / f"{name}.jpg")
         Image.fromarray((mask == 1).astype(np.uint8)).save(folder / f"{name}_mask.png")
+    height, width = image.shape[:2]
+    write(folder / "photos/a.jpg", (folder / "cat.jpg").read_bytes())
+    square = [{"label": "cat", "points": [[10, 10], [40, 10], [40, 40], [10, 40]]}]
+    labelme(folder / "photos/a.json", square, "a.jpg", (height, width))
     return folder
 
 
