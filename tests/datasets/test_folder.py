@@ -12,7 +12,8 @@ from fsslib.data.images import read_image, read_mask
 from fsslib.datasets.labels import mask_source
 from fsslib.datasets.scan import load_dataset
 from fsslib.datasets.sources.classes_file import read_classes_file
-from fsslib.datasets.sources.folder import FolderOptions, prepare_folder, split_ids
+from fsslib.datasets.sources.folder import FolderOptions, prepare_folder
+from fsslib.datasets.sources.splitting import split_ids
 from fsslib.datasets.sources.tables import class_rows
 from fsslib.errors import FsslibError
 from tests.support.fakes import jpeg_bytes, mask_values, photograph, png_bytes, write
@@ -302,6 +303,20 @@ def test_draw_depends_on_each_id_alone() -> None:
     assert split_ids(ids, FolderOptions(seed=1)) != some
     more = split_ids([*ids, "new"], FolderOptions())
     assert len(set(more["val"]) ^ set(some["val"])) <= 2
+
+
+def test_each_class_can_be_scored_after_the_draw() -> None:
+    """Forty images of four classes, and one rare class beside another."""
+    ids = [f"{i:02}" for i in range(40)]
+    for seed in range(30):
+        held = {i: {int(i) % 4} | ({9} if int(i) < 5 else set()) for i in ids}
+        splits = split_ids(ids, FolderOptions(seed=seed), None, held)
+        assert sorted(splits["train"] + splits["val"]) == ids
+        assert 8 <= len(splits["val"]) <= 10
+        for class_id in (0, 1, 2, 3, 9):
+            assert sum(class_id in held[i] for i in splits["val"]) >= 2
+    few = {i: {9} for i in ids[:3]}
+    assert len(split_ids(ids, FolderOptions(), None, few)["val"]) == 8
 
 
 def test_lists_decide_the_split(own: Own) -> None:

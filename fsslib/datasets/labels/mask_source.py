@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fsslib.data.images import size_and_orientation, turn
+from fsslib.data.images import read_mask, size_and_orientation, turn
 from fsslib.datasets.labels.detect import Found, roboflow_folders
 from fsslib.datasets.labels.mask_reading import Decision, MaskOptions, MaskReading
 from fsslib.datasets.labels.pairing import guess_suffix, pair_files
-from fsslib.datasets.labels.source import Converted, Listing, Plan
+from fsslib.datasets.labels.source import Converted, Listing, Plan, large_classes
 from fsslib.datasets.labels.splits import split_of_path
 from fsslib.datasets.labels.tool_masks import (
     CVAT_FILE,
@@ -45,7 +45,7 @@ class MaskJob:
         height, width, orientation = size_and_orientation(self.pair.image)
         source, target = self.pair.mask, self.target
         if is_done(target) and target.stat().st_mtime_ns >= source.stat().st_mtime_ns:
-            return Converted(orientation != 1)
+            return Converted(orientation != 1, large=large_classes(read_mask(target)))
         raw = read_any_mask(source, self.reading.by_color)
         values = lookup(self.reading.table)[raw]
         if (values < 0).any():
@@ -67,7 +67,7 @@ class MaskJob:
                 f"{self.pair.image} {width}x{height} px: {hint}"
             )
         put(target, encode_mask(mask))
-        return Converted(orientation != 1)
+        return Converted(orientation != 1, large=large_classes(mask))
 
 
 def _describe(raw: int, by_color: bool) -> str:

@@ -13,7 +13,7 @@ from fsslib.datasets.labels.label_studio import read_label_studio
 from fsslib.datasets.labels.labelme import read_labelme
 from fsslib.datasets.labels.photographs import Photographs
 from fsslib.datasets.labels.shapes import draw
-from fsslib.datasets.labels.source import Converted, Listing, Plan
+from fsslib.datasets.labels.source import Converted, Listing, Plan, large_classes
 from fsslib.datasets.labels.yolo import read_yolo
 from fsslib.datasets.sources.building import Progress, encode_mask, is_done, put
 from fsslib.datasets.sources.classes_file import ClassesFile
@@ -58,7 +58,7 @@ class ShapeJob:
         mask, empty, orientation = drawn_mask(self.image, self.ids, self.exif)
         if not is_done(self.target):
             put(self.target, encode_mask(mask))
-        return Converted(orientation != 1, tuple(empty))
+        return Converted(orientation != 1, tuple(empty), large_classes(mask))
 
 
 def drawn_mask(

@@ -5,8 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
+from fsslib.data.folds import BACKGROUND, IGNORE
+from fsslib.data.images import UInt8
 from fsslib.datasets.sources.building import Progress
 from fsslib.datasets.sources.classes_file import ClassesFile
+from fsslib.datasets.sources.tables import MIN_PIXELS
 
 
 @dataclass(frozen=True)
@@ -16,10 +21,18 @@ class Converted:
     Attributes:
         turned: whether the photograph has an EXIF rotation.
         empty: shapes that cover no pixel.
+        large: classes with enough pixels to be scored.
     """
 
     turned: bool
     empty: tuple[str, ...] = ()
+    large: tuple[int, ...] = ()
+
+
+def large_classes(mask: UInt8) -> tuple[int, ...]:
+    """Classes of a mask with at least `MIN_PIXELS`, ascending."""
+    counts = np.bincount(mask.ravel(), minlength=IGNORE + 1)
+    return tuple(c for c in range(BACKGROUND + 1, IGNORE) if counts[c] >= MIN_PIXELS)
 
 
 class Job(Protocol):

@@ -1,6 +1,5 @@
 """Own photographs and annotations as a dataset: masks, LabelMe, COCO, YOLO and others."""
 
-import hashlib
 import os
 import shutil
 from collections import Counter
@@ -18,7 +17,7 @@ from fsslib.datasets.labels.mask_reading import MaskOptions
 from fsslib.datasets.labels.mask_source import MaskSource
 from fsslib.datasets.labels.shape_source import ShapeSource
 from fsslib.datasets.labels.source import Converted, Job, Plan, Source
-from fsslib.datasets.layout import IMAGE_FOLDER, read_list
+from fsslib.datasets.layout import IMAGE_FOLDER
 from fsslib.datasets.sources.building import (
     PLAN_FILE,
     Progress,
@@ -31,6 +30,7 @@ from fsslib.datasets.sources.building import (
     verify,
 )
 from fsslib.datasets.sources.classes_file import ClassesFile, read_classes_file
+from fsslib.datasets.sources.splitting import split_ids
 from fsslib.errors import FsslibError
 
 VERSION = 2
@@ -110,48 +110,6 @@ def make_folds(file: ClassesFile, folds: int | None) -> tuple[tuple[tuple[int, .
     return tuple(tuple(f) for f in balanced_folds(list(file.classes), number)), "contiguous"
 
 
-def split_ids(
-    ids: Sequence[str], options: FolderOptions, given: Mapping[str, str] | None = None
-) -> dict[str, list[str]]:
-    """Ids of train and val: from both lists, as annotated, or drawn by a hash of seed and id.
-
-    Args:
-        ids: of all photographs with an annotation.
-        options: see `FolderOptions`.
-        given: image id -> split of the annotations; used where it fills both.
-
-    Raises:
-        FsslibError: one list without the other, faulty or overlapping lists, an empty split.
-    """
-    if (options.train_list is None) != (options.val_list is None):
-        raise FsslibError("--train and --val go together: give both lists or none")
-    if options.train_list is None or options.val_list is None:
-        if given and set(given.values()) == {"train", "val"}:
-            of_val = [i for i in ids if given.get(i) == "val"]
-            return {"train": sorted(set(ids) - set(of_val)), "val": sorted(of_val)}
-        if not 0 < options.val_share < 1:
-            raise FsslibError(f"--val-share {options.val_share} is not between 0 and 1")
-        order = sorted(ids, key=lambda i: hashlib.blake2b(f"{options.seed}:{i}".encode()).digest())
-        cut = min(max(1, round(len(ids) * options.val_share)), len(ids) - 1)
-        if cut < 1:
-            raise FsslibError(f"{len(ids)} images do not split into train and val: add images")
-        return {"train": sorted(order[cut:]), "val": sorted(order[:cut])}
-    splits = {}
-    for split, path in (("train", options.train_list), ("val", options.val_list)):
-        splits[split], problems = read_list(path)
-        unknown = sorted(set(splits[split]) - set(ids))
-        if unknown:
-            problems.append(
-                f"{path}: {unknown[0]!r} has no photograph with a mask ({len(unknown)})"
-            )
-        if problems:
-            raise FsslibError(problems[0])
-    both = sorted(set(splits["train"]) & set(splits["val"]))
-    if both:
-        raise FsslibError(f"image {both[0]!r} is in --train and --val: remove it from one")
-    return splits
-
-
 def open_source(images: Path, labels: Path, options: FolderOptions) -> Source:
     """Find out the format of annotations and list their photographs.
 
@@ -214,46 +172,53 @@ def prepare_folder(
         file = read_classes_file(classes) if classes is not None else None
         used = sorted(set(splits["train"]) | set(splits["val"]))
         plan = source.plan(used, file, processes, on_progress)
-        named = file or ClassesFile(plan.classes)
-        report = _build(source, plan, named, splits, staging, options, processes, on_progress)
+        folds = make_folds(file or ClassesFile(plan.classes), options.folds)
+        made = _write_masks(plan, used, staging, processes, on_progress)
+        held = {i: found.large for i, found in made.items()}
+        splits = split_ids(list(listing.images), options, listing.splits, held)
+        report = _build(source, plan, folds, splits, made, staging)
         manifest = verify(staging, out, "folder", processes, on_progress)
     return report, manifest
+
+
+def _write_masks(
+    plan: Plan, ids: Sequence[str], staging: Path, processes: int, on_progress: Progress
+) -> dict[str, Converted]:
+    """Write the mask of each image; what an interrupted run made of the same reading is kept."""
+    _prune(staging, set(ids), plan.key)
+    jobs = [plan.job(i, staging / MASK_FOLDER / f"{i}.png") for i in ids]
+    made = {}
+    for done, converted in enumerate(map_in_processes(_run, jobs, processes)):
+        made[ids[done]] = converted
+        on_progress("masks", done + 1, len(jobs))
+    return made
 
 
 def _build(
     source: Source,
     plan: Plan,
-    classes: ClassesFile,
+    folds: tuple[tuple[tuple[int, ...], ...], str],
     splits: Mapping[str, list[str]],
+    made: Mapping[str, Converted],
     staging: Path,
-    options: FolderOptions,
-    processes: int,
-    on_progress: Progress,
 ) -> FolderReport:
-    """Write masks, photographs, lists and the description."""
+    """Write photographs, lists and the description."""
     listing = source.listing
     report = FolderReport(len(splits["train"]), len(splits["val"]), plan.kind)
     report.unlabelled, report.notes = len(listing.unlabelled), list(plan.notes)
-    folds, rule = make_folds(classes, options.folds)
-    ids = sorted(set(splits["train"]) | set(splits["val"]))
-    _prune(staging, set(ids), plan.key)
-    jobs = [plan.job(i, staging / MASK_FOLDER / f"{i}.png") for i in ids]
-    empty: list[str] = []
-    for done, converted in enumerate(map_in_processes(_run, jobs, processes), start=1):
-        report.turned += converted.turned
-        empty += converted.empty
-        on_progress("masks", done, len(jobs))
+    report.turned = sum(converted.turned for converted in made.values())
+    empty = [where for converted in made.values() for where in converted.empty]
     if empty:
         report.notes.append(noted("shapes that cover no pixel", empty))
     images = listing.images
     placed = Counter(
-        place(images[i], staging / IMAGE_FOLDER / f"{i}{images[i].suffix}") for i in ids
+        place(images[i], staging / IMAGE_FOLDER / f"{i}{images[i].suffix}") for i in made
     )
     for split, listed in splits.items():
         put_list(staging, split, listed)
     facts = asdict(report)
     del facts["placed"]  # says how this disk is, not what the dataset is
-    write_description(staging, Description("folder", dict(classes.classes), folds, rule, facts))
+    write_description(staging, Description("folder", dict(plan.classes), *folds, facts))
     report.placed = dict(placed)
     return report
 
