@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fsslib.data.holdout import hold_out
 from fsslib.data.manifest import Manifest, save_manifest
-from fsslib.datasets.layout import count_listed
+from fsslib.datasets.layout import SPLITS, count_listed
 from fsslib.datasets.rendering.scenes import make_scenes
 from fsslib.datasets.scan import load_dataset
 from fsslib.errors import FsslibError
@@ -26,10 +27,12 @@ from stages.support.params_file import (
 def main() -> None:
     """Make the dataset's manifest: classes, folds, and each image's size and pixels per class.
 
-    Reads dataset, data_root, coco_folds and scenes from params.yaml. With `dataset: procedural`, it
-    renders the embedded benchmark. With any other dataset, it reads the folder data_root in VOC
-    layout (made by `fss data`), checks every image and mask, and copies nothing. Writes
-    data/prepare/: manifest.json and, for procedural, the rendered scenes.
+    Reads dataset, data_root, coco_folds, holdout and scenes from params.yaml. With
+    `dataset: procedural`, it renders the embedded benchmark. With any other dataset, it reads the
+    folder data_root in VOC layout (made by `fss data`), checks every image and mask, and copies
+    nothing. With holdout, a group of base classes plays novel on training images that are set
+    aside, and no validation image is opened. Writes data/prepare/: manifest.json and, for
+    procedural, the rendered scenes.
     """
     everything = read_params()
     params = stage_params(PrepareParams, everything)
@@ -39,6 +42,8 @@ def main() -> None:
         else:
             assert params.data_root is not None
             manifest, root = _scan(params, everything.runtime), params.data_root
+        if params.holdout is not None:
+            manifest = hold_out(manifest, params.holdout)
         save_manifest(manifest, building / "manifest.json", root)
     say(
         f"{params.dataset}: {len(manifest.train)} training and {len(manifest.val)} "
@@ -78,7 +83,8 @@ def _scan(params: PrepareParams, runtime: Runtime) -> Manifest:
     root = project_root() / str(params.data_root)
     if not root.is_dir():
         raise FsslibError(f"data_root: {params.data_root} is not a folder (looked at {root})")
-    with Bar("Reading masks", count_listed(root)) as bar:
+    splits = SPLITS if params.holdout is None else ("train",)
+    with Bar("Reading masks", count_listed(root, splits)) as bar:
         return load_dataset(
             params.dataset,
             root,
@@ -86,6 +92,7 @@ def _scan(params: PrepareParams, runtime: Runtime) -> Manifest:
             bar.advance,
             paths.SCRATCH / "scan.json",
             params.coco_folds,
+            splits,
         )
 
 

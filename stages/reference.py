@@ -69,14 +69,12 @@ def _reference(fold: int, everything: Params) -> None:
 
 def _baseline(params: ReferenceParams, everything: Params) -> TrainParams:
     """Params of training on episodes alone; keys that it does not read have the paper's values."""
-    training = params.training.model_copy(
-        update={"lr": params.baseline_lr, "background_share": 0.0, "picture_every": 0}
-    )
+    training = params.training.model_copy(update={"lr": params.baseline_lr, "picture_every": 0})
     return TrainParams.model_validate(
         {
             **stage_params(TrainParams, everything).model_dump(),
             **{"mine": False, "miner": "clusters", "pseudo_weight": 1, "m": 0.999},
-            **{"unlabeled": ["train"], "training": training.model_dump()},
+            **{"unlabeled": ["train"], "rectify_bg": False, "training": training.model_dump()},
         }
     )
 

@@ -58,6 +58,8 @@ class Manifest:
         folds: the novel class ids of each fold.
         train: records of the training split.
         val: records of the validation split.
+        hidden: class ids of each fold that are neither trained nor scored; empty unless base
+            classes play novel (`fsslib.data.holdout`).
     """
 
     dataset: str
@@ -67,6 +69,7 @@ class Manifest:
     folds: tuple[tuple[int, ...], ...]
     train: tuple[ImageRecord, ...]
     val: tuple[ImageRecord, ...]
+    hidden: tuple[tuple[int, ...], ...] = ()
 
     def novel(self, fold: int) -> tuple[int, ...]:
         """Class ids that `fold` holds back for evaluation (C_te of section 3.1)."""
@@ -77,9 +80,12 @@ class Manifest:
         return self.folds[fold]
 
     def base(self, fold: int) -> tuple[int, ...]:
-        """Class ids that `fold` trains on (C_tr of section 3.1): every class that is not novel."""
-        novel = set(self.novel(fold))
-        return tuple(c for c in self.classes if c not in novel)
+        """Class ids that `fold` trains on (C_tr of section 3.1).
+
+        These are all classes that are neither novel nor hidden.
+        """
+        others = {*self.novel(fold), *(self.hidden[fold] if self.hidden else ())}
+        return tuple(c for c in self.classes if c not in others)
 
     def labelled(self, fold: int) -> tuple[ImageRecord, ...]:
         """Training images that hold a base class of `fold`, the D_tr of section 3.1."""
@@ -141,6 +147,8 @@ def save_manifest(manifest: Manifest, path: Path, root: str | None) -> None:
         "classes": {str(c): name for c, name in manifest.classes.items()},
         "folds": [list(fold) for fold in manifest.folds],
     }
+    if manifest.hidden:
+        head["hidden"] = [list(fold) for fold in manifest.hidden]
     splits = {
         split: [_record_to_json(r) for r in sorted(getattr(manifest, split), key=lambda r: r.id)]
         for split in ("train", "val")
@@ -181,6 +189,7 @@ def load_manifest(path: Path, base_dir: Path | None = None) -> Manifest:
             folds=tuple(tuple(int(c) for c in fold) for fold in raw["folds"]),
             train=tuple(_record_from_json(r) for r in raw["train"]),
             val=tuple(_record_from_json(r) for r in raw["val"]),
+            hidden=tuple(tuple(int(c) for c in fold) for fold in raw.get("hidden", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FsslibError(f"{path} is damaged ({error!r}): {remedy}") from None

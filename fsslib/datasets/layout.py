@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -249,11 +249,11 @@ def _in_both(root: Path, entries: list[Entry]) -> Iterator[str]:
             )
 
 
-def count_listed(root: Path) -> int:
+def count_listed(root: Path, splits: Sequence[str] = SPLITS) -> int:
     """Number of listed images, for a progress bar.
 
     Raises:
         FsslibError: a folder or a list is missing, or a list is unreadable.
     """
     masks = find_masks(root)
-    return sum(len(read_list(find_list(root, split, masks))[0]) for split in SPLITS)
+    return sum(len(read_list(find_list(root, split, masks))[0]) for split in splits)

@@ -16,7 +16,7 @@ from fsslib.data.folds import (
 from fsslib.data.manifest import ImageRecord, Manifest
 from fsslib.datasets.counting import Measured, load_cache, measure_pairs, save_cache
 from fsslib.datasets.description import read_description
-from fsslib.datasets.layout import Entry, find_layout
+from fsslib.datasets.layout import SPLITS, Entry, find_layout
 from fsslib.errors import FsslibError
 
 COCO_FOLDS = {"contiguous": contiguous_folds, "strided": strided_folds}
@@ -112,6 +112,7 @@ def scan_voc(
     processes: int = 1,
     on_progress: Callable[[int], None] | None = None,
     cache: Path | None = None,
+    splits: Sequence[str] = SPLITS,
 ) -> Manifest:
     """Build the manifest of a VOC-layout folder.
 
@@ -128,6 +129,7 @@ def scan_voc(
         processes: number of processes that read masks.
         on_progress: called with 1 after every image (`layout.count_listed` gives the total).
         cache: file that caches counts; None for no cache.
+        splits: splits to read; files of the others are not opened, and they have no records.
 
     Raises:
         FsslibError: the first problem by id, with the number of other problems.
@@ -138,7 +140,8 @@ def scan_voc(
         raise _first(list(layout.problems), root)
     problems: list[str] = []
     records: dict[str, list[ImageRecord]] = {"train": [], "val": []}
-    with closing(_measured(root, layout.entries, processes, cache)) as found:
+    entries = tuple(e for e in layout.entries if e.split in splits)
+    with closing(_measured(root, entries, processes, cache)) as found:
         for entry, measured in found:
             problem = record_problem(entry, measured, classes)
             if problem is not None:
@@ -223,6 +226,7 @@ def load_dataset(
     on_progress: Callable[[int], None] | None = None,
     cache: Path | None = None,
     coco_folds: str = "contiguous",
+    splits: Sequence[str] = SPLITS,
 ) -> Manifest:
     """Build the manifest of a prepared dataset.
 
@@ -230,4 +234,4 @@ def load_dataset(
     arguments. Errors are those of both functions.
     """
     classes, folds, rule = describe_dataset(dataset, root, coco_folds)
-    return scan_voc(root, dataset, classes, folds, rule, processes, on_progress, cache)
+    return scan_voc(root, dataset, classes, folds, rule, processes, on_progress, cache, splits)

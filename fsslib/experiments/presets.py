@@ -22,6 +22,7 @@ PROCEDURAL: Mapping[str, Any] = {
     "dataset": "procedural",
     "data_root": None,
     "coco_folds": "contiguous",
+    "holdout": None,
     "folds": [0, 1, 2, 3],
     "unlabeled": ["train"],
     "seed": 0,

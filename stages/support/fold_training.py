@@ -186,7 +186,8 @@ def _settings(params: TrainParams, precision: Precision) -> TrainSettings:
         weight_decay=t.weight_decay,
         ema_decay=t.ema_decay,
         m=params.m,
-        background_share=t.background_share,
+        # Without eq. 7 the global background is no part of training either (table 3).
+        background_share=t.background_share if params.rectify_bg else 0.0,
         sigma=params.sigma,
         pseudo_weight=params.pseudo_weight,
         precision=precision,

@@ -112,6 +112,7 @@ class PrepareParams(Section):
     dataset: Literal["procedural", "pascal", "coco", "folder"]
     data_root: Annotated[str, Field(min_length=1)] | None
     coco_folds: Literal["contiguous", "strided"]
+    holdout: Annotated[int, Field(ge=0)] | None
     scenes: Scenes
 
     @model_validator(mode="after")
@@ -184,6 +185,7 @@ class TrainParams(EncoderParams, PoolParams):
     m: Share
     sigma: Positive
     pseudo_weight: Annotated[float, Field(ge=0)]
+    rectify_bg: bool
     mine: bool
     miner: Miner
     training: Training

@@ -69,8 +69,21 @@ def comparable(params: Params) -> dict[str, Any]:
 
 
 def with_changes(params: Params, changes: Mapping[str, Any]) -> Params:
-    """A validated copy of the params with some values changed."""
-    return Params.model_validate({**params.model_dump(), **changes})
+    """A validated copy of the params with some values changed; `a.b` is key b of section a.
+
+    Raises:
+        KeyError: no such key.
+    """
+    raw = params.model_dump()
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        place = raw
+        for section in sections:
+            place = place[section]
+        if last not in place:
+            raise KeyError(key)
+        place[last] = value
+    return Params.model_validate(raw)
 
 
 def with_params(experiments: Sequence[Recorded], name: str, params: Params) -> Iterator[Recorded]:

@@ -35,6 +35,7 @@ TOOLS = (
     "info",
     "preset",
     "sweep",
+    "tune",
     "table",
     "report",
 )

@@ -93,7 +93,7 @@ def main(
     jobs = 1 if sweep.timed else jobs
     todo = [e for wave in plan.waves for e in wave]
     if start and not dry_run:
-        _run_waves(sweep, plan, jobs)
+        run_waves(sweep, plan, jobs)
     else:
         for experiment in todo:
             _do(queue_command(experiment), dry_run)
@@ -180,7 +180,7 @@ def _how_to_start(sweep: Sweep, plan: Plan, jobs: int) -> str:
     return text
 
 
-def _run_waves(sweep: Sweep, plan: Plan, jobs: int) -> None:
+def run_waves(sweep: Sweep, plan: Plan, jobs: int) -> None:
     """Wait for queued experiments, then queue, start and await one wave after the other."""
     with Bar(sweep.name, sum(map(len, plan.waves)) + len(plan.waiting)) as bar:
         if plan.waiting:

@@ -60,7 +60,7 @@ def test_start_awaits_what_is_queued_already_and_then_wave_after_wave(monkeypatc
     monkeypatch.setattr(sweep, "run", said.append)
     monkeypatch.setattr(sweep, "start_workers", said.append)
     monkeypatch.setattr(sweep, "wait_for", lambda names, jobs, on_finished: said.append(names))
-    sweep._run_waves(find_sweep("table7"), plan, 1)
+    sweep.run_waves(find_sweep("table7"), plan, 1)
     assert said == [
         1, ["a"], queue_command(one), 1, [one.name], queue_command(two), 1, [two.name],
     ]  # fmt: skip
