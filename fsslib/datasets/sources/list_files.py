@@ -81,6 +81,31 @@ def read_splits(train: Sequence[Path], val: Sequence[Path]) -> dict[str, list[st
     return splits
 
 
+def read_ids(path: Path) -> dict[str, list[str]]:
+    """Read a file that lists both splits: `train ID` or `val ID` a line, `#` for comments.
+
+    Raises:
+        FsslibError: the file cannot be read, a line is of another form, an id comes twice, or a
+            split is empty.
+    """
+    splits: dict[str, list[str]] = {split: [] for split in SPLITS}
+    seen: set[str] = set()
+    for number, line in enumerate(list_lines(list_bytes(path), str(path)), start=1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if len(words) != 2 or words[0] not in SPLITS:
+            raise FsslibError(f"{path}:{number}: {line.strip()!r:.80} is not 'train ID' or 'val ID'")
+        if words[1] in seen:
+            raise FsslibError(f"{path}:{number}: image {words[1]!r} is listed twice: remove a line")
+        seen.add(check_id(words[1]))
+        splits[words[0]].append(words[1])
+    for split, ids in splits.items():
+        if not ids:
+            raise FsslibError(f"{path} lists no image of {split}: add '{split} ID' lines")
+    return {split: sorted(ids) for split, ids in splits.items()}
+
+
 def parse_voc_lists(
     voc: Path, found: Mapping[tuple[str, str], bytes], masks: Collection[str]
 ) -> dict[str, list[str]]:

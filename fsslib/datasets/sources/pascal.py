@@ -29,7 +29,13 @@ from fsslib.datasets.sources.building import (
     staged_folder,
     verify,
 )
-from fsslib.datasets.sources.list_files import Splits, check_listed, parse_voc_lists, read_splits
+from fsslib.datasets.sources.list_files import (
+    Splits,
+    check_listed,
+    parse_voc_lists,
+    read_ids,
+    read_splits,
+)
 from fsslib.errors import FsslibError
 from fsslib.files.storage import json_digest
 
@@ -239,12 +245,17 @@ def prepare_pascal(
         on_progress: see `building.Progress`.
         train_lists: files that list the training images, see `list_files.read_image_list`.
         val_lists: files that list the validation images; both or neither.
+        ids: file that lists the images of both splits, see `list_files.read_ids`.
 
     Raises:
         FsslibError: a missing, damaged or hostile archive; a bad list; a listed image without
             mask or photograph.
     """
     given = read_splits(train_lists, val_lists)
+    if ids is not None:
+        if given is not None:
+            raise FsslibError("--ids lists both splits: leave --train-list and --val-list out")
+        given = read_ids(ids)
     inputs: dict[str, Any] = {"dataset": "pascal", "version": VERSION, "voc": fingerprint(voc)}
     inputs["sbd"] = fingerprint(sbd) if sbd is not None else None
     if given is not None:
