@@ -1,1 +1,1 @@
-"""Section 4.1: episodes, matching, metrics and the amortised protocol."""
+"""Evaluation (section 4.1): episodes, matching, metrics and the amortised protocol."""

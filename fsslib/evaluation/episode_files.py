@@ -1,4 +1,4 @@
-"""Frozen episodes on disk: readable JSON with a hash, checked against the dataset on reading."""
+"""Stores frozen episodes as readable JSON with a hash, and checks them against the dataset."""
 
 import json
 from itertools import groupby
@@ -15,7 +15,10 @@ REMEDY = "run the stage 'episodes' again, or give the file as it was written"
 
 
 def _to_json(episodes: EpisodeSet) -> dict[str, Any]:
-    """Head fields, then one list for each of shots and seeds; an episode's index is its place."""
+    """Return the head fields, then one list for each number of shots and each seed.
+
+    The index of an episode is its place in the list.
+    """
     lists = [
         {"shots": shots, "seed": seed, "episodes": [_row(episode) for episode in group]}
         for (shots, seed), group in groupby(episodes.episodes, key=lambda e: (e.shots, e.seed))
@@ -42,12 +45,12 @@ def _row(episode: Episode) -> list[Any]:
 
 
 def episodes_hash(episodes: EpisodeSet) -> str:
-    """Hash of the content, hex sha256; equal for equal episodes whatever wrote them."""
+    """Return the hex sha256 of the content; it is equal for equal episodes, whatever wrote them."""
     return json_digest(_to_json(episodes))
 
 
 def save_episodes(episodes: EpisodeSet, path: Path) -> None:
-    """Write the episodes, one a line: `[query, [class, ...], [[support, ...], ...]]`."""
+    """Write the episodes, one per line: `[query, [class, ...], [[support, ...], ...]]`."""
     content = _to_json(episodes)
     lists = content.pop("lists")
     head = {**content, "sha256": episodes_hash(episodes)}
@@ -62,10 +65,11 @@ def save_episodes(episodes: EpisodeSet, path: Path) -> None:
 
 
 def load_episodes(path: Path) -> EpisodeSet:
-    """Read a file of `save_episodes`.
+    """Read a file that `save_episodes` wrote.
 
     Raises:
-        FsslibError: missing, foreign, another version, damaged, or changed since it was written.
+        FsslibError: the file is missing, of another kind or version, damaged, or was changed after
+            it was written.
     """
     raw = read_json(path, REMEDY)
     if not isinstance(raw, dict) or raw.get("kind") != KIND:
@@ -107,8 +111,8 @@ def check_episodes(episodes: EpisodeSet, manifest: Manifest) -> None:
     """Check that every episode can be scored on the dataset's val split.
 
     Raises:
-        FsslibError: another dataset, protocol or fold, an unknown image, an image without its
-            class, or supports that repeat; the first offending episode is named.
+        FsslibError: the dataset, protocol or fold is another one, an image is unknown, an image
+            lacks its class, or supports repeat. The message names the first offending episode.
     """
     if episodes.protocol not in PROTOCOLS:
         raise FsslibError(f"episodes: protocol {episodes.protocol!r} is unknown: {REMEDY}")
@@ -132,7 +136,7 @@ def check_episodes(episodes: EpisodeSet, manifest: Manifest) -> None:
 
 
 def _problem(episode: Episode, within: EpisodeSet, records: dict[str, ImageRecord]) -> str:
-    """What is wrong with one episode, or nothing."""
+    """Return what is wrong with one episode, or an empty text."""
     if len(episode.class_ids) != within.ways or len(episode.supports) != within.ways:
         return f"{len(episode.class_ids)} classes instead of ways: {within.ways}"
     if episode.shots not in within.shots or len({len(ids) for ids in episode.supports}) != 1:

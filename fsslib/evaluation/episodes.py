@@ -1,15 +1,18 @@
 """Episodes of the evaluation protocols (section 4.1): which query, which class, which supports.
 
-An episode is a function of (seed, index) and of the images' sizes per class, of nothing else: no
-iteration order, no worker count, no other episode. Two rules of drawing, never mixed:
+An episode depends only on (seed, index) and on the images' sizes per class. It does not depend on
+the iteration order, the number of workers or other episodes. There are two drawing rules, which
+are never mixed:
 
-`paper` (after PFENet, as the paper does): the query is uniform over the images that hold a large
-object of a novel class, the class uniform over the large novel classes of that query.
+`paper` (after PFENet, as in the paper): the query is drawn uniformly from the images that hold a
+large object of a novel class. The class is drawn uniformly from the large novel classes of that
+query.
 
-`hsnet` (as HSNet's evaluation, classes balanced as in its COCO loader): every (image, class) pair
-of the novel classes is listed; episode i takes class i mod n, and the pairs of a class in turn, in
-an order shuffled by the seed, so that each class and each pair of a class gets the same number of
-episodes. HSNet has no least size, and lets a support repeat; here the supports are distinct.
+`hsnet` (as in HSNet's evaluation, with classes balanced as in its COCO loader): every (image,
+class) pair of the novel classes is listed. Episode i takes class i mod n. The pairs of a class are
+taken in turn, in an order shuffled by the seed, so that each class and each pair of a class gets
+the same number of episodes. HSNet has no minimum size and lets a support repeat; here the supports
+are distinct.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +27,7 @@ PROTOCOLS = ("paper", "hsnet")
 """Names of the drawing rules."""
 
 MIN_PIXELS = {"paper": 2048, "hsnet": 1}
-"""Least size of the class in query and supports, in px at original resolution (PFENet: 2048)."""
+"""Smallest size of the class in query and supports, in px at original resolution (PFENet: 2048)."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class Episode:
     """One few-shot task.
 
     Attributes:
-        seed: of the list that it belongs to.
-        index: within the list.
+        seed: seed of the list that the episode belongs to.
+        index: place within the list.
         query: image id.
         class_ids: the ways; the first is the class that the query was drawn for.
         supports: for each way the image ids of its supports, all distinct and never the query.
@@ -47,7 +50,7 @@ class Episode:
 
     @property
     def shots(self) -> int:
-        """Supports a way."""
+        """Number of supports per way."""
         return len(self.supports[0])
 
     @property
@@ -58,19 +61,19 @@ class Episode:
 
 @dataclass(frozen=True)
 class EpisodeSet:
-    """All episodes of one fold: every seed and every number of shots.
+    """All episodes of one fold, for every seed and every number of shots.
 
     Attributes:
-        dataset: name in the manifest.
+        dataset: name of the dataset in the manifest.
         protocol: one of `PROTOCOLS`.
-        fold: number.
+        fold: number of the fold.
         novel: class ids of the fold.
-        shots: the numbers of supports a way for which there are lists.
-        ways: classes an episode.
-        seeds: one list each.
-        count: episodes a list.
-        min_pixels: least size of the class in query and supports, in px.
-        min_images: images of that size without which a class is not drawn.
+        shots: the numbers of supports per way for which there are lists.
+        ways: number of classes per episode.
+        seeds: seeds, with one list each.
+        count: number of episodes per list.
+        min_pixels: smallest size of the class in query and supports, in px.
+        min_images: a class with fewer images of that size is not drawn.
         episodes: ordered by shots, seed, index.
     """
 
@@ -90,7 +93,7 @@ class EpisodeSet:
 def class_images(
     records: Sequence[ImageRecord], novel: Sequence[int], min_pixels: int
 ) -> dict[int, list[str]]:
-    """Ids of the images that hold each novel class with at least `min_pixels`, sorted."""
+    """Return for each novel class the sorted ids of images with at least `min_pixels` of it."""
     ordered = sorted(records, key=lambda record: record.id)
     return {c: [r.id for r in ordered if r.has_any([c], min_pixels)] for c in sorted(set(novel))}
 
@@ -109,23 +112,23 @@ def draw_episodes(
 ) -> tuple[Episode, ...]:
     """Draw `count` episodes for each seed, ordered by seed and index.
 
-    Lists of the same seed with other `shots` have the same queries and nested supports, as long as
-    the same classes have enough images for both.
+    Lists with the same seed and different `shots` have the same queries and nested supports, as
+    long as the same classes have enough images for both.
 
     Args:
         records: images to draw from, in any order; usually the val split.
         novel: class ids to draw; a class with fewer than `shots * ways + 1` or `min_images` images
             is never drawn.
-        seeds: non-negative.
-        count: episodes a seed.
-        shots: supports a way.
-        ways: classes an episode; beyond the first they are uniform over the other classes and need
-            not lie in the query.
-        min_pixels: least size of the class in query and supports; `MIN_PIXELS` by default.
+        seeds: seeds, not negative.
+        count: number of episodes per seed.
+        shots: number of supports per way.
+        ways: classes per episode; all but the first are drawn uniformly from the other classes and
+            need not occur in the query.
+        min_pixels: smallest size of the class in query and supports; `MIN_PIXELS` by default.
         protocol: one of `PROTOCOLS`.
-        names: of the classes, for messages.
-        min_images: that a class needs to be drawn. A class of three photographs is three
-            photographs' luck, and weighs as much in the mean as one of a hundred.
+        names: names of the classes, for messages.
+        min_images: images that a class needs to be drawn. The result of a class with three images
+            depends on chance, but weighs as much in the mean as that of a class with a hundred.
 
     Raises:
         FsslibError: an unknown protocol, a number below 1, or too few images for any episode.
@@ -163,7 +166,7 @@ def _refuse(
     enough: int,
     names: Mapping[int, str],
 ) -> None:
-    """Say how far the images are from one episode."""
+    """Raise an error that says how many images one episode needs and how many were found."""
     found = ", ".join(f"{names.get(c, c)} {len(ids)}" for c, ids in images.items())
     classes = "a novel class" if ways == 1 else f"each of {ways} novel classes (ways: {ways})"
     raise FsslibError(
@@ -179,7 +182,7 @@ def _generator(*words: int) -> np.random.Generator:
 def _draw_paper(
     drawable: Mapping[int, list[str]], seed: int, count: int, shots: int, ways: int
 ) -> list[Episode]:
-    """Query uniform over images, class uniform within the query."""
+    """Draw the query uniformly from the images, and the class uniformly from those of the query."""
     held: dict[str, list[int]] = {}
     for class_id, ids in drawable.items():
         for image_id in ids:
@@ -197,7 +200,7 @@ def _draw_paper(
 def _draw_hsnet(
     drawable: Mapping[int, list[str]], seed: int, count: int, shots: int, ways: int
 ) -> list[Episode]:
-    """Classes in turn, the images of a class in turn in an order of the seed."""
+    """Take the classes in turn, and the images of a class in turn in an order set by the seed."""
     classes = list(drawable)
     orders = {c: _generator(seed, 0, c).permutation(len(drawable[c])) for c in classes}
     episodes = []
@@ -221,7 +224,7 @@ def _complete(
     shots: int,
     ways: int,
 ) -> Episode:
-    """Draw the other ways and all supports; a prefix of a permutation, so that shots nest."""
+    """Draw the other ways and all supports; fewer shots are a prefix of more, so they nest."""
     others = [c for c in drawable if c != class_id]
     class_ids = [class_id, *(others[i] for i in rng.permutation(len(others))[: ways - 1])]
     taken, supports = {query}, []
@@ -247,13 +250,13 @@ def draw_episode_set(
     """Draw the lists of every seed and number of shots from the val split of one fold.
 
     Args:
-        manifest: of the dataset.
-        fold: whose novel classes are drawn.
-        seeds: see `draw_episodes`, like the rest.
-        count: episodes for each of shots and seeds.
-        shots: several numbers of supports a way.
-        ways: classes an episode.
-        min_pixels: least size; `MIN_PIXELS` of the protocol by default.
+        manifest: manifest of the dataset.
+        fold: fold whose novel classes are drawn.
+        seeds: see `draw_episodes`.
+        count: number of episodes for each number of shots and each seed.
+        shots: several numbers of supports per way.
+        ways: number of classes per episode.
+        min_pixels: smallest size; `MIN_PIXELS` of the protocol by default.
         protocol: one of `PROTOCOLS`.
         min_images: see `draw_episodes`; None for what each number of shots needs.
     """
@@ -288,6 +291,6 @@ def draw_episode_set(
 
 
 def never_drawn(episodes: Sequence[Episode], novel: Sequence[int]) -> tuple[int, ...]:
-    """Novel classes that no episode holds; they are left out of the mean and reported by name."""
+    """Return the novel classes in no episode; they are not in the mean and are reported by name."""
     drawn = {c for episode in episodes for c in episode.class_ids}
     return tuple(c for c in novel if c not in drawn)

@@ -1,4 +1,4 @@
-"""From prototypes and query features to labels at the original resolution (eq. 5)."""
+"""Turns prototypes and query features into labels at the original resolution (eq. 5)."""
 
 from collections.abc import Iterator
 
@@ -9,19 +9,20 @@ from torch import Tensor
 from fsslib.mining.pooling import upsample
 
 CHUNK_BYTES = 1 << 25
-"""Of score maps at image size treated at once, 32 MB: about 45 VOC images. Fixed, since the size
-of a matrix product decides its rounding, and results must not depend on the memory at hand."""
+"""Bytes of score maps at image size that are processed at once: 32 MB, about 45 VOC images. The
+number is fixed because the size of a matrix product decides its rounding, and results must not
+depend on the available memory."""
 
 
 def score_margins(feature: Tensor, foreground: Tensor, background: Tensor) -> Tensor:
-    """By how much each way's cosine exceeds the background's, at feature size (eq. 5).
+    """Compute by how much each way's cosine exceeds the background's, at feature size (eq. 5).
 
-    The difference of two cosines with the same feature is one product with the difference of the
-    normalised prototypes. Sigma of eq. 5 and the softmax are left out: neither changes which is
-    the largest.
+    Both cosines are with the same feature, so their difference is one product with the difference
+    of the normalised prototypes. Sigma of eq. 5 and the softmax are left out, because neither
+    changes which score is the largest.
 
     Args:
-        feature: (C, h, w) float32 of the query.
+        feature: (C, h, w) float32 features of the query.
         foreground: (E, ways, C) float32.
         background: (E, C) float32.
 
@@ -40,20 +41,21 @@ def label_chunks(
     background: Tensor,
     size: tuple[int, int],
 ) -> Iterator[Tensor]:
-    """Yield the labels of all episodes of one query, a memory-bounded chunk at a time.
+    """Yield the labels of all episodes of one query in chunks of bounded memory.
 
-    Margins are upsampled (bilinear, align_corners) to the query's size; bilinear upsampling is
+    Margins are upsampled (bilinear, align_corners) to the query's size. Bilinear upsampling is
     linear, so the arg max over upsampled scores is the arg max over 0 and the upsampled margins. A
     tie goes to the background.
 
     Args:
-        feature: (C, h, w) float32 of the query.
+        feature: (C, h, w) float32 features of the query.
         foreground: (E, ways, C) float32.
         background: (E, C) float32.
         size: (H, W) of the query in px.
 
     Yields:
-        (e, ways, H, W) float32, 1 where the way wins and 0 elsewhere; the e add up to E.
+        (e, ways, H, W) float32, 1 where the way wins and 0 elsewhere; the e of all chunks add up
+        to E.
     """
     margins = score_margins(feature, foreground, background)
     ways = margins.shape[1]

@@ -1,7 +1,8 @@
 """Intersection over union from integer counts, and its mean, deviation and interval over seeds.
 
-Pixels are summed per class over all episodes of a seed before the division, as in OSLSM and PANet;
-the mean over images, which favours small objects, is another number. Mask value 255 never counts.
+Pixels are summed per class over all episodes of a seed before the division, as in OSLSM and PANet.
+The mean of the IoU per image is another number, which favours small objects. Mask value 255 never
+counts.
 """
 
 from collections.abc import Sequence
@@ -17,16 +18,16 @@ Float64 = npt.NDArray[np.float64]
 
 @dataclass
 class Counts:
-    """Pixel counts of one number of shots, for S seeds and n novel classes.
+    """Pixel counts for one number of shots, with S seeds and n novel classes.
 
     Attributes:
-        seeds: in the order of the rows.
-        class_ids: in the order of the columns.
-        intersection: (S, n) int64, pixels that are the class and predicted so.
-        union: (S, n) int64, pixels that are the class or predicted so.
-        episodes: (S, n) int64, episodes that hold the class as a way.
-        binary_intersection: (S, 2) int64, of background and of foreground (any way).
-        binary_union: (S, 2) int64, likewise.
+        seeds: seeds in the order of the rows.
+        class_ids: class ids in the order of the columns.
+        intersection: (S, n) int64, pixels that belong to the class and are predicted as it.
+        union: (S, n) int64, pixels that belong to the class or are predicted as it.
+        episodes: (S, n) int64, number of episodes that hold the class as a way.
+        binary_intersection: (S, 2) int64, for background and for foreground (any way).
+        binary_union: (S, 2) int64, for background and for foreground (any way).
     """
 
     seeds: tuple[int, ...]
@@ -45,7 +46,7 @@ class Counts:
         self.binary_union = np.zeros((shape[0], 2), np.int64)
 
     def add(self, seed: int, class_id: int, intersection: int, predicted: int, truth: int) -> None:
-        """Add one way of one episode, in px that are not ignored."""
+        """Add one way of one episode. All counts are in px and leave out ignored pixels."""
         cell = self.seeds.index(seed), self.class_ids.index(class_id)
         self.intersection[cell] += intersection
         self.union[cell] += predicted + truth - intersection
@@ -61,19 +62,19 @@ class Counts:
         self.binary_union[row] += (valid - intersection, union)
 
     def class_iou(self) -> Float64:
-        """IoU of each seed and class, (S, n) in 0 to 1; NaN where the class was never drawn.
+        """Return the IoU of each seed and class, (S, n) in 0 to 1; NaN if a class was never drawn.
 
-        A class that was drawn but has an empty union (every pixel ignored) is NaN as well: nothing
-        was measured.
+        A class that was drawn but has an empty union (every pixel ignored) is NaN as well, because
+        nothing was measured.
         """
         return _ratio(self.intersection, self.union)
 
     def miou(self) -> Float64:
-        """Mean over the classes that were drawn, (S,) in 0 to 1; NaN when there is none."""
+        """Return the mean over the drawn classes, (S,) in 0 to 1; NaN if there is none."""
         return _mean_of_known(self.class_iou())
 
     def fb_iou(self) -> Float64:
-        """Mean of the IoU of background and foreground, classes pooled, (S,) in 0 to 1."""
+        """Return the mean IoU of background and foreground, all classes pooled, (S,) in 0 to 1."""
         return _mean_of_known(_ratio(self.binary_intersection, self.binary_union))
 
 
@@ -83,7 +84,7 @@ def _ratio(part: Int64, whole: Int64) -> Float64:
 
 
 def _mean_of_known(values: Float64) -> Float64:
-    """Mean of each row over what is not NaN."""
+    """Return the mean of each row over the values that are not NaN."""
     known = ~np.isnan(values)
     total = np.where(known, values, 0).sum(axis=1)
     return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
@@ -91,10 +92,10 @@ def _mean_of_known(values: Float64) -> Float64:
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean over seeds with its spread.
+    """Mean over seeds and its spread.
 
     Attributes:
-        mean: over the seeds.
+        mean: mean over the seeds.
         std: sample deviation (n - 1 in the denominator); None with a single seed.
         ci95: half width of the 95 % interval of the mean by Student's t; None with a single seed.
     """
@@ -105,7 +106,7 @@ class Summary:
 
 
 def summarise(values: Sequence[float] | Float64) -> Summary:
-    """Mean, sample deviation and 95 % t-interval; NaN (nothing measured) is left out."""
+    """Return mean, sample deviation and 95 % t-interval; NaN (nothing measured) is left out."""
     known = np.asarray(values, np.float64)
     known = known[~np.isnan(known)]
     if len(known) == 0:

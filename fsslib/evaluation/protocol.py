@@ -1,9 +1,9 @@
-"""The evaluation protocol at about one encoding an image (eq. 5, 7-9; section 4.1).
+"""The evaluation protocol with about one encoding per image (eq. 5, 7-9; section 4.1).
 
-A prototype depends on (image, class) alone and a score map on (query, prototypes) alone. So the
-supports are encoded once each, all prototypes are made and rectified, and then the episodes of a
-query are scored together against its features. The numbers are those of encoding every support
-and query again for every episode, to rounding.
+A prototype depends only on (image, class), and a score map only on (query, prototypes). So each
+support is encoded once, all prototypes are computed and rectified, and then all episodes of a query
+are scored together on its features. Up to rounding, the numbers are the same as when every support
+and query is encoded again for every episode.
 """
 
 import time
@@ -37,25 +37,25 @@ from fsslib.evaluation.supports import (
 from fsslib.rectification.rectify import Rectification
 
 Progress = Callable[[str, int, int], None]
-"""Called with the phase (`supports` or `queries`), images done and images in all."""
+"""Called with the phase (`supports` or `queries`), the images done and the number of all images."""
 
 WORKING_BYTES = 4 * CHUNK_BYTES
-"""Part of the memory budget that one thread's score maps and masks need; features have the rest."""
+"""Part of the memory budget for one thread's score maps and masks; the rest is for features."""
 
 UNCHANGED = Rectification()
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a run measured.
+    """Results of an evaluation run.
 
     Attributes:
         counts: number of shots -> pixel counts of all seeds.
-        episodes: scored in all.
-        images: distinct images among queries and supports.
-        encodings: forward passes; equal to `images` when the budget held all features.
-        seconds: of the whole run.
-        encode_seconds: reading and encoding images, summed over the threads.
+        episodes: number of scored episodes.
+        images: number of distinct images among queries and supports.
+        encodings: number of forward passes; equal to `images` if the budget held all features.
+        seconds: duration of the whole run.
+        encode_seconds: seconds of reading and encoding images, summed over the threads.
     """
 
     counts: dict[int, Counts]
@@ -67,7 +67,7 @@ class Evaluation:
 
 
 def manifest_readers(manifest: Manifest) -> tuple[Reader, Reader]:
-    """Readers of photographs and masks of the val split, by image id."""
+    """Return readers of the photographs and of the masks of the val split, by image id."""
     records = {record.id: record for record in manifest.val}
 
     def read_image(image_id: str) -> UInt8:
@@ -96,21 +96,21 @@ def evaluate(
     """Score episodes of any seeds and numbers of shots in one run.
 
     Args:
-        encode: see `Encode`. It may resize the image: masks are carried to the features' grid and
-            scores to the query mask's size, whatever it is.
+        encode: see `Encode`. It may resize the image to any size: masks are carried to the
+            features' grid, and scores to the query mask's size.
         read_image: see `Reader`.
         read_mask: see `Reader`; 255 is ignored.
         episodes: in any order; the result does not depend on it.
         novel: class ids to count, in the order of the report.
-        rectification: of the prototypes, on the device of the features.
-        memory_bytes: budget for features and working memory, None for no limit. It decides only
-            whether features of an image that is both support and query are kept or made again.
-        workers: threads that take an image each, 0 for the calling one. Sums do not depend on it
-            as long as torch uses one thread an image (`one_thread_each`).
+        rectification: rectification of the prototypes, on the device of the features.
+        memory_bytes: budget for features and working memory, None for no limit. It only decides
+            if features of an image that is both support and query are kept or computed again.
+        workers: threads that take one image each, 0 for the calling thread. Sums do not depend on
+            it as long as torch uses one thread per image (`one_thread_each`).
         on_progress: see `Progress`.
 
     Raises:
-        FsslibError: no episodes, a class outside `novel`, or a support without its class.
+        FsslibError: there are no episodes, a class is not in `novel`, or a support lacks its class.
     """
     _check(episodes, novel)
     started = time.perf_counter()
@@ -144,14 +144,14 @@ def evaluate(
 
 
 def _for_features(memory_bytes: int | None, workers: int) -> int | None:
-    """Part of the budget that is left for features; None for no limit."""
+    """Return the part of the budget that is left for features; None for no limit."""
     return None if memory_bytes is None else max(0, memory_bytes - WORKING_BYTES * max(1, workers))
 
 
 def _kept(
     pooled: Iterable[tuple[Tensor, Support]], cache: FeatureCache, total: int, told: Progress
 ) -> Iterator[Support]:
-    """Supports as they come; features of those that are queries, too, go to the cache."""
+    """Yield the supports in order; features of supports that are also queries go to the cache."""
     for done, (feature, support) in enumerate(pooled, 1):
         cache.offer(support.need.image_id, feature)
         told("supports", done, total)
@@ -167,7 +167,7 @@ def _check(episodes: Sequence[Episode], novel: Sequence[int]) -> None:
 
 
 def _empty_counts(episodes: Sequence[Episode], novel: Sequence[int]) -> dict[int, Counts]:
-    """Number of shots -> counts of all seeds, nothing counted yet."""
+    """Return number of shots -> empty counts of all seeds."""
     seeds = tuple(sorted({e.seed for e in episodes}))
     return {n: Counts(seeds, tuple(novel)) for n in sorted({e.shots for e in episodes})}
 
@@ -181,10 +181,10 @@ def predict_episode(
     *,
     workers: int = 0,
 ) -> UInt8:
-    """Predict one episode's query with nothing cached; arguments as in `evaluate`.
+    """Predict one episode's query without a cache; the arguments are those of `evaluate`.
 
     Returns:
-        (H, W) uint8 of the query's size: 0 background, else the class id.
+        (H, W) uint8 of the query's size: 0 for background, otherwise the class id.
     """
     wanted: list[Need | None] = [*needs([episode]), None]
 
@@ -217,12 +217,12 @@ def _pooled(feature: Tensor, read_mask: Reader, need: Need) -> Support:
 
 @dataclass(frozen=True)
 class _Tally:
-    """Pixels of one episode, in px that are not ignored.
+    """Pixel counts of one episode, without ignored pixels.
 
     Attributes:
-        episode: that was scored.
-        ways: for each way intersection, predicted and true pixels.
-        binary: of any way against the background: intersection, predicted, true, valid pixels.
+        episode: the scored episode.
+        ways: intersection, predicted and true pixels of each way.
+        binary: intersection, predicted, true and valid pixels of any way against the background.
     """
 
     episode: Episode
@@ -239,7 +239,7 @@ class _Tally:
 def _score_query(
     feature: Tensor, mask: UInt8, episodes: list[Episode], bank: SupportBank
 ) -> list[_Tally]:
-    """Score all episodes of one query, ordered by shots."""
+    """Score all episodes of one query, which are ordered by shots."""
     groups = [list(group) for _, group in groupby(episodes, key=lambda e: e.shots)]
     parts = [bank.of_episodes(group) for group in groups]
     foreground = torch.cat([part[0] for part in parts])
@@ -271,10 +271,10 @@ def _score_query(
 
 
 def _targets(truth: Tensor, columns: Sequence[tuple[int, ...]]) -> Tensor:
-    """Where the mask is one of each column's classes, and last where it is not ignored.
+    """Return where the mask is one of each column's classes, and last where it is not ignored.
 
     Returns:
-        (H*W, columns + 1); float32 counts exactly up to 2^24 px, larger images take float64.
+        (H*W, columns + 1) float32, which counts exactly up to 2^24 px; float64 for larger images.
     """
     masks = [torch.isin(truth, torch.tensor(c, device=truth.device)) for c in columns]
     masks.append(truth != IGNORE)

@@ -1,4 +1,4 @@
-"""Features of query images within a memory budget."""
+"""Keeps the features of query images within a memory budget."""
 
 from collections.abc import Collection
 
@@ -6,19 +6,19 @@ from torch import Tensor
 
 
 class FeatureCache:
-    """Keeps the features of images that will be asked for again, while they fit.
+    """Keeps the features of images that are needed again, as long as they fit.
 
     Attributes:
-        held_bytes: of the features kept now.
+        held_bytes: bytes of the features kept now.
         peak_bytes: largest `held_bytes` so far.
     """
 
     def __init__(self, again: Collection[str], memory_bytes: int | None) -> None:
-        """Start empty.
+        """Start with an empty cache.
 
         Args:
             again: ids that `take` will ask for.
-            memory_bytes: for kept features, in the computer's memory; None for no limit.
+            memory_bytes: limit for kept features, in the computer's memory; None for no limit.
         """
         self._again = frozenset(again)
         self._limit = memory_bytes
@@ -35,7 +35,7 @@ class FeatureCache:
             self.peak_bytes = max(self.peak_bytes, self.held_bytes)
 
     def take(self, image_id: str) -> Tensor | None:
-        """The kept features of a query, which are let go, or None: encode it again."""
+        """Return and release the kept features of a query; None means it must be encoded again."""
         feature = self._kept.pop(image_id, None)
         if feature is not None:
             self.held_bytes -= feature.numel() * feature.element_size()

@@ -1,8 +1,8 @@
 """Evaluation at a fixed square size (HSNet's 400x400), as wrappers around encoder and readers.
 
 `encode_at` alone is HSNet's `use_original_imgsize`: images are encoded at the fixed size and scored
-at the original resolution. `readers_at` is its default: the query's mask is resized as well, and
-the IoU is that of the resized masks. PFENet and the paper resize nothing at the end.
+at the original resolution. `readers_at` is HSNet's default: the query's mask is resized as well,
+and the IoU is measured on the resized masks. PFENet and the paper resize nothing at the end.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def encode_at(encode: Encode, size: int) -> Encode:
 
 
 def readers_at(read_image: Reader, read_mask: Reader, size: int) -> tuple[Reader, Reader]:
-    """Readers of photographs (bilinear) and masks (nearest) at `size` x `size` px."""
+    """Return readers of photographs (bilinear) and masks (nearest) at `size` x `size` px."""
     return (
         lambda image_id: resize(read_image(image_id), size, Image.Resampling.BILINEAR),
         lambda image_id: resize(read_mask(image_id), size, Image.Resampling.NEAREST),

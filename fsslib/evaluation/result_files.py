@@ -1,4 +1,4 @@
-"""Results for people, plots and comparisons: a Markdown table, rows of classes, a few scores."""
+"""Writes results as a Markdown table, as CSV rows of classes, and as a few scores to compare."""
 
 import csv
 import io
@@ -7,11 +7,13 @@ from typing import Any
 
 
 def results_table(folds: Mapping[int, Mapping[str, Any]], overall: Mapping[str, Any]) -> str:
-    """Folds as columns, mIoU and FB-IoU in percent, mean and standard deviation over seeds.
+    """Make a table of mIoU and FB-IoU in percent, mean and standard deviation over seeds.
+
+    The folds are the columns.
 
     Args:
-        folds: fold -> its metrics, as `fold_metrics` makes them.
-        overall: as `overall_metrics` makes them.
+        folds: fold -> its metrics, from `fold_metrics`.
+        overall: result of `overall_metrics`.
     """
     head = ["", *(f"fold {fold}" for fold in folds), "mean", "± std", "FB-IoU"]
     rows = [head, ["---"] * len(head)]
@@ -30,11 +32,13 @@ def _markdown(rows: Sequence[Sequence[str]]) -> str:
 def comparison_table(
     overall: Mapping[str, Any], references: Mapping[str, Mapping[str, float | None]]
 ) -> str:
-    """This run beside the pretrained encoder and the baseline, mean of the folds; may be empty.
+    """Compare this run with the pretrained encoder and the baseline, by the mean of the folds.
+
+    The text is empty if there are no references.
 
     Args:
-        overall: as `overall_metrics` makes them.
-        references: as `overall_references` makes them.
+        overall: result of `overall_metrics`.
+        references: result of `overall_references`.
     """
     if not references:
         return ""
@@ -54,14 +58,14 @@ SCORES = ("miou", "miou_std", "fb_iou")
 def scores(
     overall: Mapping[str, Any], references: Mapping[str, Mapping[str, float | None]]
 ) -> dict[str, dict[str, float | None]]:
-    """The numbers to compare experiments by, a few for each number of shots.
+    """Return the numbers by which experiments are compared, a few for each number of shots.
 
-    `dvc exp show` makes a column of every number in a metrics file: all of `overall_metrics` would
-    be more than a hundred.
+    `dvc exp show` makes a column of every number in a metrics file. All of `overall_metrics` would
+    be more than a hundred columns.
 
     Args:
-        overall: as `overall_metrics` makes them.
-        references: as `overall_references` makes them.
+        overall: result of `overall_metrics`.
+        references: result of `overall_references`.
     """
     return {
         shot: {**{name: values[name] for name in SCORES}, **references.get(shot, {})}
@@ -70,7 +74,7 @@ def scores(
 
 
 def class_rows(folds: Mapping[int, Mapping[str, Any]]) -> str:
-    """CSV with a row per class and number of shots: class, shot, iou, episodes, fold."""
+    """Return CSV with a row per class and number of shots: class, shot, iou, episodes, fold."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["class", "shot", "iou", "episodes", "fold"])

@@ -1,4 +1,7 @@
-"""From counts to the numbers of `metrics.json`: percent, rounded, fixed order of keys, no times."""
+"""Turns counts into the numbers of `metrics.json`.
+
+The numbers are rounded percentages, with keys in a fixed order and without times.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,14 +11,14 @@ from fsslib.errors import FsslibError
 from fsslib.evaluation.metrics import Counts, Summary, summarise
 
 DIGITS = 3
-"""Decimals of a percentage: a thousandth of a point is what the oracle tests hold us to."""
+"""Decimals of a percentage. The oracle tests require results to a thousandth of a point."""
 
 COMMON = ("dataset", "folds_rule", "protocol", "ways", "precision", "resize", "search")
-"""What folds must have been evaluated with alike to be averaged."""
+"""Settings in which folds must agree to be averaged."""
 
 
 def fold_metrics(counts: Mapping[int, Counts], names: Mapping[int, str]) -> dict[str, Any]:
-    """Metrics of one fold, the same bytes for the same counts.
+    """Return the metrics of one fold; the same counts give the same bytes.
 
     Args:
         counts: number of shots -> pixel counts of the fold's seeds.
@@ -28,14 +31,15 @@ def fold_metrics(counts: Mapping[int, Counts], names: Mapping[int, str]) -> dict
 
 
 def shot_metrics(counts: Counts, names: Mapping[int, str]) -> dict[str, Any]:
-    """Metrics of one number of shots.
+    """Return the metrics of one number of shots.
 
     Returns:
         `miou` (mean over seeds of the mean over drawn classes), `miou_std` (sample deviation over
-        seeds), `miou_ci95` (half width of the 95 % t-interval), `fb_iou`, `fb_iou_std`, `classes`
-        (name -> mean over seeds of its IoU), `episodes` (name -> number over all seeds), `seeds`,
-        `miou_seeds` and `fb_iou_seeds` in the seeds' order, `not_drawn` (names of classes without
-        an episode, left out of every mean). IoUs in percent; None where nothing was measured.
+        seeds), `miou_ci95` (half width of the 95 % t-interval), `fb_iou`, `fb_iou_std`,
+        `fb_iou_ci95`, `classes` (name -> mean over seeds of its IoU), `episodes` (name -> number
+        over all seeds), `seeds`, `miou_seeds` and `fb_iou_seeds` in the order of `seeds`, and
+        `not_drawn` (names of classes without an episode, which are left out of every mean). IoUs
+        are in percent, and None if nothing was measured.
     """
     miou, fb_iou = counts.miou() * 100, counts.fb_iou() * 100
     per_class = counts.class_iou() * 100
@@ -61,10 +65,10 @@ TABLES = ("classes", "episodes")
 
 
 def require_metrics(content: Any, path: Path) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
-    """The metrics of a fold, read back from its file.
+    """Check the metrics of a fold, as read from its file, and return them.
 
     Raises:
-        FsslibError: another file, or one that was changed by hand.
+        FsslibError: the file is another one, or it was changed by hand.
     """
     shots = {k: v for k, v in content.items() if k.startswith("shot")} if _is(content, dict) else {}
     for shot in shots.values():
@@ -88,10 +92,12 @@ def _numbers(shot: Mapping[str, Any]) -> list[object]:
 
 
 def common_head(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """What all folds share, the keys `COMMON`; a fold without a key shares its absence.
+    """Return the settings that all folds share, by the keys in `COMMON`.
+
+    A missing key counts as the value None.
 
     Raises:
-        FsslibError: two folds differ, so that their mean would mean nothing.
+        FsslibError: two folds differ, so their mean would have no meaning.
     """
     (first, *others) = folds
     for key in COMMON:
@@ -106,16 +112,17 @@ def common_head(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def overall_metrics(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """Average folds: the mean over folds of each seed's mIoU, then mean and spread over seeds.
+    """Average folds: first each seed's mIoU over the folds, then mean and spread over the seeds.
 
     Args:
-        folds: fold -> its `fold_metrics`, as read back from its file.
+        folds: fold -> its `fold_metrics`, as read from its file.
 
     Returns:
-        The same keys as `shot_metrics`, classes of all folds together, and `folds` (fold -> mIoU).
+        The same keys as `shot_metrics`, with the classes of all folds together, and `folds`
+        (fold -> mIoU).
 
     Raises:
-        FsslibError: no folds, or folds with different shots or seeds.
+        FsslibError: there are no folds, or they have different shots or seeds.
     """
     if not folds:
         raise FsslibError("folds: none to average, evaluate at least one")
@@ -126,21 +133,21 @@ def overall_metrics(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 REFERENCES = ("pretrained", "baseline")
-"""What a result is compared with, see `overall_references`."""
+"""The references that a result is compared with, see `overall_references`."""
 
 
 def overall_references(
     folds: Mapping[int, Mapping[str, Any]], references: Mapping[int, Mapping[str, Any]]
 ) -> dict[str, dict[str, float | None]]:
-    """Mean mIoU of the pretrained encoder and the baseline, and the gain of the folds over them.
+    """Return the mean mIoU of pretrained encoder and baseline, and the gain of the folds over them.
 
     Args:
-        folds: fold -> its metrics, as read back from its file.
-        references: fold -> what the stage `reference` wrote of it.
+        folds: fold -> its metrics, as read from its file.
+        references: fold -> what the stage `reference` wrote for it.
 
     Returns:
-        Number of shots -> `pretrained`, `baseline` and `gain` (the folds' mean minus the better of
-        both) in percent; empty where a fold was not compared.
+        Number of shots -> `pretrained`, `baseline` and `gain` in percent. The gain is the folds'
+        mean minus the better of both references. Empty if a fold was not compared.
 
     Raises:
         FsslibError: a reference was scored on other episodes than its fold.
@@ -164,7 +171,7 @@ def overall_references(
 
 
 def _average(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """`overall_metrics` for one number of shots."""
+    """Compute `overall_metrics` for one number of shots."""
     parts = list(folds.values())
     seeds = parts[0]["seeds"]
     if any(part["seeds"] != seeds for part in parts):
@@ -185,7 +192,7 @@ def _average(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _mean_columns(rows: Sequence[Sequence[float | None]]) -> list[float]:
-    """Mean over folds of each seed; NaN for a seed that some fold could not measure."""
+    """Return the mean over folds of each seed; NaN for a seed that some fold could not measure."""
     columns = zip(*rows, strict=True)
     return [sum(float("nan") if v is None else v for v in column) / len(rows) for column in columns]
 

@@ -13,17 +13,17 @@ from fsslib.mining.pooling import image_embedding, masked_sums
 from fsslib.rectification.rectify import Rectification
 
 Classes = tuple[int, ...]
-"""The ways of an episode in ascending order; background is what belongs to none of them."""
+"""The ways of an episode in ascending order. Pixels that belong to none of them are background."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """What the episodes want of one support image.
+    """What the episodes need from one support image.
 
     Attributes:
-        image_id: of the support.
-        class_ids: to pool a foreground prototype of, ascending.
-        ways: sets of classes to pool the rest of the image of, ascending.
+        image_id: id of the support.
+        class_ids: classes that need a foreground prototype, ascending.
+        ways: sets of classes that need a prototype of the rest of the image, ascending.
     """
 
     image_id: str
@@ -32,7 +32,7 @@ class Need:
 
 
 def needs(episodes: Sequence[Episode]) -> list[Need]:
-    """What the episodes want of their supports, by image id."""
+    """Return what the episodes need from their supports, ordered by image id."""
     foreground: dict[str, set[int]] = {}
     background: dict[str, set[Classes]] = {}
     for episode in episodes:
@@ -47,20 +47,20 @@ def needs(episodes: Sequence[Episode]) -> list[Need]:
 
 
 def way_set(episode: Episode) -> Classes:
-    """The classes of an episode in ascending order."""
+    """Return the classes of an episode in ascending order."""
     return tuple(sorted(episode.class_ids))
 
 
 @dataclass(frozen=True)
 class Support:
-    """What was pooled from one support image (eq. 2).
+    """The prototypes pooled from one support image (eq. 2).
 
     Attributes:
-        need: what was asked for.
+        need: what the episodes need from the image.
         foreground: (classes, C) float32.
-        background: (ways, C) float32; zero where the ways cover the whole image.
-        has_background: (ways,) float32, 0 where they do, else 1.
-        embedding: (C,) float32, average of the image's features.
+        background: (ways, C) float32; zero if the ways cover the whole image.
+        has_background: (ways,) float32, 0 if the ways cover the whole image, else 1.
+        embedding: (C,) float32, the average of the image's features.
     """
 
     need: Need
@@ -71,15 +71,15 @@ class Support:
 
 
 def pool_support(feature: Tensor, mask: Tensor, need: Need) -> Support:
-    """Pool what is needed of a support (eq. 2).
+    """Pool the prototypes that are needed from a support (eq. 2).
 
     Args:
         feature: (C, h, w) float32.
-        mask: (H, W) uint8 index mask of any size: it is carried to the features' grid.
+        mask: (H, W) uint8 index mask of any size; it is carried to the features' grid.
         need: classes and sets of classes.
 
     Raises:
-        FsslibError: no pixel of a needed class.
+        FsslibError: the mask has no pixel of a needed class.
     """
     wanted = [mask == c for c in need.class_ids] + [background_of(mask, w) for w in need.ways]
     sums, pixels = masked_sums(feature, torch.stack(wanted))
@@ -101,7 +101,7 @@ def pool_support(feature: Tensor, mask: Tensor, need: Need) -> Support:
 
 
 def background_of(mask: Tensor, class_ids: Classes) -> Tensor:
-    """Where an index mask (H, W) is neither one of the classes nor 255; (H, W) bool."""
+    """Return where an index mask (H, W) is neither one of the classes nor 255, as (H, W) bool."""
     rest = mask != IGNORE
     for class_id in class_ids:
         rest = rest & (mask != class_id)
@@ -110,15 +110,15 @@ def background_of(mask: Tensor, class_ids: Classes) -> Tensor:
 
 @dataclass(frozen=True)
 class SupportBank:
-    """Prototypes of all supports (eq. 2), the foreground rectified already where it is asked for.
+    """Prototypes of all supports (eq. 2), with the foreground already rectified if this is set.
 
     Attributes:
         foreground: (Nf, C) float32, one for each (image, class).
-        background: (Nb, C) float32, one for each (image, ways); zero where there is none.
-        has_background: (Nb,) float32, 0 where the ways cover the whole image, else 1.
+        background: (Nb, C) float32, one for each (image, ways); zero if there is no background.
+        has_background: (Nb,) float32, 0 if the ways cover the whole image, else 1.
         foreground_row: (image id, class id) -> row.
         background_row: (image id, ways) -> row.
-        rectification: whose eq. 7 is still to be applied, an episode at a time.
+        rectification: its eq. 7 is still to be applied per episode.
     """
 
     foreground: Tensor
@@ -129,11 +129,11 @@ class SupportBank:
     rectification: Rectification
 
     def of_episodes(self, episodes: Sequence[Episode]) -> tuple[Tensor, Tensor]:
-        """Prototypes of E episodes that have the same numbers of shots and ways.
+        """Return the prototypes of E episodes that have the same numbers of shots and ways.
 
         Returns:
-            foreground: (E, ways, C), mean over the shots.
-            background: (E, C), mean over all supports that have background, fused by eq. 7.
+            foreground: (E, ways, C), the mean over the shots.
+            background: (E, C), the mean over all supports that have background, fused by eq. 7.
         """
         device = self.foreground.device
         rows = [[[self.foreground_row[i, c] for i in ids] for c, ids in e.ways] for e in episodes]
@@ -148,7 +148,7 @@ class SupportBank:
 
 
 def make_bank(supports: Iterable[Support], rectification: Rectification) -> SupportBank:
-    """Gather pooled supports, at least one, and rectify their foregrounds (eq. 8, 9)."""
+    """Gather pooled supports (at least one) and rectify their foregrounds (eq. 8, 9)."""
     foreground_row: dict[tuple[str, int], int] = {}
     background_row: dict[tuple[str, Classes], int] = {}
     foreground, embeddings, background, has_background = [], [], [], []

@@ -1,1 +1,1 @@
-"""Presets, sweeps, the paper's numbers, and what a file of ours is."""
+"""Presets, sweeps, the paper's numbers, and descriptions of our files."""

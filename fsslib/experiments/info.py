@@ -1,4 +1,4 @@
-"""What one of our files is, in a few lines."""
+"""Describes one of our files in a few lines."""
 
 import zipfile
 from pathlib import Path
@@ -15,10 +15,10 @@ REMEDY = "name a whole file that a stage wrote"
 
 
 def describe_file(path: Path) -> list[str]:
-    """Describe weights, HDF5, masks, episodes or a manifest; the first line says which it is.
+    """Describe weights, HDF5, masks, episodes or a manifest; the first line names the kind of file.
 
     Raises:
-        FsslibError: missing, damaged, or no file of ours.
+        FsslibError: the file is missing, damaged, or not one of ours.
     """
     if not path.is_file():
         raise FsslibError(f"{path} is not a file: {REMEDY}")

@@ -1,4 +1,4 @@
-"""What the paper publishes: the setting of its ablations and the numbers of its tables 3 to 8."""
+"""Published values of the paper: the setting of its ablations and its tables 3 to 8."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ class Published:
     """One row of a table of the paper, in percent.
 
     Attributes:
-        folds: mIoU of its fold1 to fold4, which are our folds 0 to 3; empty if it gives none.
-        mean: mIoU.
+        folds: mIoU of the paper's fold1 to fold4, our folds 0 to 3; empty if it gives none.
+        mean: mean mIoU.
         extras: other numbers by the name of our column (table 7).
     """
 
@@ -91,23 +91,23 @@ SETTING: Mapping[str, tuple[Any, ...]] = {
     "resize": (None,),
     "search": ("exact",),
 }
-"""Section 4.1 in the names of `params.yaml`: each key's values under which a number of ours may
-stand beside the paper's. What the paper leaves open (weight decay, EMA decay, ...) is not here."""
+"""Section 4.1 in the names of `params.yaml`: for each key, the values with which our numbers may be
+compared with the paper's. What the paper leaves open (weight decay, EMA decay, ...) is not here."""
 
 OTHER_WEIGHTS = ("random",)
-"""Values of `weights` that are certainly not those of ImageNet; a file is taken at its word."""
+"""Values of `weights` that are certainly not ImageNet weights. A file is assumed to hold them."""
 
 
 def departures(params: Mapping[str, Any], swept: frozenset[str]) -> list[str]:
-    """How params differ from the paper's setting, apart from the keys that a sweep changes.
+    """List how params differ from the paper's setting, apart from the keys that a sweep changes.
 
     Args:
         params: the validated content of `params.yaml`.
         swept: top-level keys that are left out.
 
     Returns:
-        Short texts such as `dataset procedural (paper: pascal)`, in the setting's order; empty
-        where our numbers may be compared with the paper's.
+        Short texts such as `dataset procedural (paper: pascal)`, in the setting's order; empty if
+        our numbers may be compared with the paper's.
     """
     found = []
     for key, accepted in SETTING.items():
@@ -120,7 +120,7 @@ def departures(params: Mapping[str, Any], swept: frozenset[str]) -> list[str]:
 
 
 def lookup(params: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - any value of params.yaml
-    """The value of `a.b`."""
+    """Return the value of a dotted key such as `a.b`."""
     value: Any = params
     for part in key.split("."):
         value = value[part]
@@ -128,7 +128,7 @@ def lookup(params: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401 - any va
 
 
 def _text(value: object) -> str:
-    """A value for a sentence; sources of images by their names."""
+    """Format a value for a sentence; sources of images appear by name."""
     if not isinstance(value, list):
         return "none" if value is None else str(value)
     return "+".join(str(v["source"] if isinstance(v, dict) else v) for v in value)

@@ -72,7 +72,7 @@ PROCEDURAL: Mapping[str, Any] = {
     "search": "exact",
     "resize": None,
 }
-"""The committed defaults, the embedded benchmark. The other presets start from them."""
+"""The committed defaults, which are the embedded benchmark. The other presets start from them."""
 
 PASCAL = {
     "dataset": "pascal",
@@ -88,26 +88,26 @@ PASCAL = {
     "training.threads": None,
     "baseline_lr": None,
 }
-"""Section 4.1, PASCAL-5i."""
+"""The setting of section 4.1 for PASCAL-5i."""
 
 COCO = PASCAL | {
     "k": 15,
     "dataset": "coco",
     "data_root": "data/coco",
     "episodes": 4000,
-    "dense_features": False,  # kept ones would take 400 GB (docs/performance.md)
+    "dense_features": False,  # stored ones would take 400 GB (docs/performance.md)
 }
-"""Section 4.1, COCO-20i."""
+"""The setting of section 4.1 for COCO-20i."""
 
 RESNET101 = {"backbone": "resnet101", "training.pool_images": 16}
-"""The paper's number of pool images for ResNet-101 where memory is short (5-shot)."""
+"""The paper's number of pool images for ResNet-101 when memory is short (5-shot)."""
 
 VOC_SAMPLE = {
     "dataset": "pascal",
     "data_root": "../shared/real/voc",
     "backbone": "resnet18",
     "weights": "../shared/real/weights/resnet18-imagenet-to-layer3.pth",
-    "folds": [1, 2, 3],  # hardly a class of fold 0 has enough validation photographs
+    "folds": [1, 2, 3],  # few classes of fold 0 have enough validation photographs
     "min_images": 10,
     "long_side": 321,
     "m": 0.98,
@@ -124,7 +124,7 @@ VOC_SAMPLE = {
     "training.precision": "auto",
     "baseline_lr": 0.0002,
 }
-"""The real sample, in minutes on two cores; docs/results.md tells how its values were found."""
+"""The real sample, in minutes on two cores. docs/results.md tells how its values were found."""
 
 OWN_PHOTOGRAPHS = {
     "dataset": "folder",
@@ -137,9 +137,9 @@ OWN_PHOTOGRAPHS = {
     "seeds": [0, 1, 2],
     "episodes": 200,
 }
-"""Photographs of one's own, some dozens of them with labels, in minutes on two cores. Photographs
-are scaled to 480 px, so that a crop of 224 px shows whole objects. The rest is as in the embedded
-benchmark."""
+"""The user's own photographs, some dozens of them with labels, in minutes on two cores. Photographs
+are scaled to 480 px, so that a crop of 224 px shows whole objects. All other values are those of
+the embedded benchmark."""
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "pascal-resnet50": PASCAL | {"backbone": "resnet50"},
@@ -153,10 +153,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 
 def preset_values(name: str) -> dict[str, Any]:
-    """Every key's value of a preset.
+    """Return the value of every key of a preset.
 
     Raises:
-        FsslibError: no such preset.
+        FsslibError: there is no such preset.
     """
     if name not in PRESETS:
         raise FsslibError(f"{name!r} is no preset: choose one of {', '.join(PRESETS)}")

@@ -10,7 +10,7 @@ from fsslib.experiments.paper import Published
 
 PLAIN = {"mine": False, "rectify_fg": False, "rectify_bg": False, "ema": False}
 FULL = {"mine": True, "rectify_fg": True, "rectify_bg": True, "ema": True}
-"""Every switch of the method off (the paper's baseline) and on."""
+"""Settings with every switch of the method off (PLAIN, the paper's baseline) and on (FULL)."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Experiment:
     """One row of a table.
 
     Attributes:
-        name: of the experiment in DVC, the same every time.
-        label: of the row.
-        changes: top-level key of `params.yaml` -> value, on top of what the file says.
+        name: name of the experiment in DVC, the same every time.
+        label: label of the row.
+        changes: top-level key of `params.yaml` -> value that replaces the one in the file.
         published: the paper's row, if it has one.
     """
 
@@ -35,11 +35,11 @@ class Sweep:
     """Experiments that belong together.
 
     Attributes:
-        name: as the user gives it.
-        title: one line.
+        name: name as the user gives it.
+        title: title on one line.
         experiments: rows in the table's order.
-        timed: whether the rows are compared by time, so that they must not run side by side.
-        shots: numbers of shots of the rows where each row has its own (table 7).
+        timed: whether the rows are compared by time; they must then not run in parallel.
+        shots: number of shots of each row, if each row has its own (table 7).
     """
 
     name: str
@@ -60,7 +60,7 @@ VALUES: Mapping[str, Sequence[float]] = {
     "top_n": (1, 2, 4, 8, 16),
     "sigma": (5, 10, 20, 40),
 }
-"""Values around the paper's (0.2, 0.9, 0.999, 4, 20), which it states without a table."""
+"""Values around the paper's (0.2, 0.9, 0.999, 4, 20), which the paper states without a table."""
 
 NEEDED = {
     "beta": {"rectify_fg": True},
@@ -68,20 +68,20 @@ NEEDED = {
     "w": {"rectify_bg": True},
     "m": {"rectify_bg": True},
 }
-"""Without these a value of the key changes nothing."""
+"""Settings without which a value of the key changes nothing."""
 
 NAMES = ("table3", "table4", "table5", "table6", "table7", "table8", *VALUES)
 
 
 def find_sweep(name: str, images: str | None = None) -> Sweep:
-    """The sweep of that name.
+    """Return the sweep of the given name.
 
     Args:
         name: one of `NAMES`.
-        images: folder of unlabelled photographs in place of table 5's ImageNet.
+        images: folder of unlabelled photographs that replaces table 5's ImageNet.
 
     Raises:
-        FsslibError: no such sweep, or a folder where none is used.
+        FsslibError: there is no such sweep, or a folder is given but the sweep uses none.
     """
     if images is not None and name != "table5":
         raise FsslibError(f"--images {images}: {name} uses no folder of images, leave it out")
@@ -101,7 +101,10 @@ def _row(
 
 
 def _table3() -> Sweep:
-    """The average of the weights comes with mining, as in the paper (tables 3 and 6 agree so)."""
+    """Build table 3.
+
+    The weight average is used together with mining, as in the paper (its tables 3 and 6 agree).
+    """
     rows: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("baseline", "baseline", {}),
         ("fg", "FG", {"rectify_fg": True}),
@@ -118,7 +121,10 @@ def _table3() -> Sweep:
 
 
 def _table4() -> Sweep:
-    """Without rectification, as in the paper: its numbers are those of table 3's row Mine."""
+    """Build table 4, without rectification as in the paper.
+
+    The paper's numbers of this table are those of row Mine in table 3.
+    """
     mined = PLAIN | {"mine": True, "ema": True}
     rows = (
         ("none", "none", PLAIN, paper.TABLE3["baseline"]),
@@ -133,7 +139,7 @@ def _table4() -> Sweep:
 
 
 def _table5(images: str | None) -> Sweep:
-    """Rows with a folder of images are left out of the sweep without one."""
+    """Build table 5; without a folder of images, the rows that need one are left out."""
     rows: list[tuple[str, str, dict[str, Any]]] = [
         ("none", "none", PLAIN | {"rectify_bg": True}),
         ("train", "training set", FULL | {"unlabeled": ["train"]}),
@@ -171,7 +177,7 @@ def _table6() -> Sweep:
 
 
 def _table7() -> Sweep:
-    alone = FULL | {"baseline_lr": None}  # other episodes: comparing would train a baseline anew
+    alone = FULL | {"baseline_lr": None}  # other episodes would need a new baseline
     rows = [
         _row("table7", f"{n}-shot", f"{n}-shot", alone | {"shots": [n]}, paper.TABLE7[f"{n}-shot"])
         for n in (1, 5)

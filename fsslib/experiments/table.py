@@ -1,4 +1,4 @@
-"""A table of experiments beside the paper's: as Markdown and as CSV."""
+"""Tables of experiments beside the paper's numbers, as Markdown and as CSV."""
 
 import csv
 import io
@@ -12,12 +12,12 @@ NOT_RUN = "not run"
 
 @dataclass(frozen=True)
 class Measured:
-    """What an experiment gave: IoU in percent, None where nothing was measured.
+    """The numbers of an experiment: IoU in percent, None if nothing was measured.
 
     Attributes:
         folds: fold -> mIoU.
-        mean: over the folds.
-        std: over the seeds.
+        mean: mean over the folds.
+        std: standard deviation over the seeds.
         extras: column -> another number.
     """
 
@@ -29,12 +29,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class Row:
-    """An experiment and its numbers; None when it has not been run.
+    """An experiment and its numbers.
 
     Attributes:
-        experiment: see there.
-        measured: our numbers.
-        older_code: they come from other code than the present one.
+        experiment: see `Experiment`.
+        measured: our numbers; None if the experiment has not been run.
+        older_code: whether the numbers come from other code than the present one.
     """
 
     experiment: Experiment
@@ -47,12 +47,12 @@ class Comparison:
     """A whole table.
 
     Attributes:
-        name: of the sweep.
-        title: without what is measured.
-        what: what is measured, such as `1-shot mIoU`.
-        folds: columns.
-        rows: in order.
-        departures: how the setting differs from the paper's; none where numbers may be compared.
+        name: name of the sweep.
+        title: title without the quantity that is measured.
+        what: the quantity that is measured, such as `1-shot mIoU`.
+        folds: folds that have a column.
+        rows: rows in order.
+        departures: how the setting differs from the paper's; empty if numbers may be compared.
         extras: names of further columns.
     """
 
@@ -70,7 +70,7 @@ class Comparison:
         return any(row.experiment.published for row in self.rows)
 
     def notes(self) -> list[str]:
-        """Sentences below the table that say what its marks mean."""
+        """Return the sentences below the table that explain its marks."""
         found = []
         if self.published and self.departures:
             found.append(
@@ -87,7 +87,10 @@ class Comparison:
 
 
 def comparison_markdown(table: Comparison) -> str:
-    """Title, table and notes. Folds are columns, then mean, deviation over seeds and extras."""
+    """Return title, table and notes.
+
+    The columns are the folds, the mean, the deviation over seeds and the extras.
+    """
     beside = table.published and bool(table.departures)
     head = ["", *(f"fold {f}" for f in table.folds), "mean", "± std", *table.extras]
     lines = [head + ["paper †"] * beside]
@@ -104,7 +107,7 @@ def comparison_markdown(table: Comparison) -> str:
 
 
 def comparison_csv(table: Comparison) -> str:
-    """A row an experiment: ours, then the paper's, and whether the two may be compared."""
+    """Return a row per experiment: our numbers, the paper's, and whether they may be compared."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     folds = [f"fold {f}" for f in table.folds]
@@ -121,7 +124,7 @@ def comparison_csv(table: Comparison) -> str:
 
 
 def _cells(table: Comparison, row: Row) -> list[str]:
-    """Ours, with the paper's in brackets where they may be compared."""
+    """Return our numbers, with the paper's in brackets if they may be compared."""
     if row.measured is None:
         folds = [""] * len(table.folds)
         return [*folds, NOT_RUN, "", *([""] * len(table.extras))]
@@ -136,7 +139,7 @@ def _cells(table: Comparison, row: Row) -> list[str]:
 
 
 def _ours(table: Comparison, row: Row) -> list[float | None]:
-    """Folds, mean, deviation and extras."""
+    """Return our folds, mean, deviation and extras."""
     found = row.measured
     if found is None:
         return [None] * (len(table.folds) + 2 + len(table.extras))
@@ -145,7 +148,7 @@ def _ours(table: Comparison, row: Row) -> list[float | None]:
 
 
 def _published(table: Comparison, row: Row) -> list[float | None]:
-    """The paper's folds, mean and extras."""
+    """Return the paper's folds, mean and extras."""
     known = row.experiment.published
     if known is None:
         return [None] * (len(table.folds) + 1 + len(table.extras))

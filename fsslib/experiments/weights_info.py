@@ -1,4 +1,4 @@
-"""What a .safetensors file is: whose weights, and which params made them."""
+"""Describes a .safetensors file: whose weights it holds, and which params made them."""
 
 import json
 import math
@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 from fsslib.errors import FsslibError
 
 HEAD_BIAS = "head.6.bias"
-"""K + 1 values. Spelt out: to import the head's own name takes seconds, since it brings torch."""
+"""Name of the head's last bias, which has K + 1 values. It is spelt out because an import of the
+head's own name takes seconds: it loads torch."""
 
 PARTS = {
     "average": "{} parameters, the encoder's moving average",
@@ -22,14 +23,14 @@ PARTS = {
     "momentum": "{} values, of SGD",
     "online": "{} parameters, the encoder's last weights",
 }
-"""What a part of a model or of a checkpoint is, after the number of its values."""
+"""Description of each part of a model or checkpoint; `{}` is the number of its values."""
 
 
 def describe_weights(path: Path, remedy: str) -> list[str]:
-    """Describe a model, a checkpoint or plain weights; running averages are no parameters.
+    """Describe a model, a checkpoint or plain weights; running averages do not count as parameters.
 
     Raises:
-        FsslibError: damaged; the message ends with `remedy`.
+        FsslibError: the file is damaged; the message ends with `remedy`.
     """
     shapes, metadata = _open(path, remedy)
     head = _header(metadata.pop("fsslib", "{}"), path, remedy)
@@ -50,16 +51,16 @@ def describe_weights(path: Path, remedy: str) -> list[str]:
 
 
 def model_facts(path: Path, remedy: str) -> dict[str, Any]:
-    """The header of one of our .safetensors files; empty for a file of another program.
+    """Return the header of one of our .safetensors files; empty for a file of another program.
 
     Raises:
-        FsslibError: damaged; the message ends with `remedy`.
+        FsslibError: the file is damaged; the message ends with `remedy`.
     """
     return _header(_open(path, remedy)[1].get("fsslib", "{}"), path, remedy)
 
 
 def _open(path: Path, remedy: str) -> tuple[dict[str, list[int]], dict[str, str]]:
-    """Shapes of the tensors, and the metadata; no tensor is read."""
+    """Return the shapes of the tensors and the metadata; no tensor is read."""
     try:
         with safe_open(path, "numpy") as file:
             shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118
@@ -82,7 +83,7 @@ def _header(text: str, path: Path, remedy: str) -> dict[str, Any]:
 def _made_by(
     head: dict[str, Any], params: dict[str, Any], shapes: Mapping[str, list[int]]
 ) -> list[str]:
-    """What most readers ask of a model or a checkpoint; `head` and `params` lose what is told."""
+    """Return the lines that most readers need, and remove their facts from `head` and `params`."""
     known = {
         "fold": params.pop("fold", None),
         "backbone": head.pop("backbone", params.get("backbone")),
@@ -99,7 +100,7 @@ def _made_by(
 
 
 def _flat(section: object, above: str = "") -> Iterator[tuple[str, Any]]:
-    """Entries of nested mappings and of lists of mappings, named as in messages about params."""
+    """Yield the entries of nested mappings and lists of mappings, named as in params messages."""
     if not isinstance(section, dict):
         return
     for key, value in section.items():
@@ -112,5 +113,5 @@ def _flat(section: object, above: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def short(value: object) -> str:
-    """A value on one line of JSON."""
+    """Format a value as one line of JSON; a text stays as it is."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,1 +1,1 @@
-"""Pictures and the report page; they draw what they are given."""
+"""Pictures and the report page, drawn from the data that they are given."""

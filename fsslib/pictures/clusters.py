@@ -1,4 +1,4 @@
-"""Pictures of the sub-clusters: the most typical regions of each (figures 2 and 3)."""
+"""Pictures of the sub-clusters, with the most typical regions of each (figures 2 and 3)."""
 
 from collections.abc import Mapping
 
@@ -15,38 +15,38 @@ from fsslib.mining.prototypes import FoldPrototypes
 from fsslib.pictures.panels import TRUTH, grid, overlay
 
 EACH = 8
-"""Regions shown of a sub-cluster."""
+"""Number of regions shown per sub-cluster."""
 MOST = 20
-"""Sub-clusters shown: COCO's 15 with room to spare, and a sheet that still opens on a screen."""
+"""Largest number of sub-clusters shown. It covers COCO's 15, and the sheet still fits a screen."""
 WIDTH, HEIGHT = 160, 120
 """Size of a tile, px."""
 PADDING = 1.2
-"""Size of a crop over that of its region: some of the surroundings tell what a part belongs to."""
+"""Size of a crop relative to its region. The surroundings show what a part belongs to."""
 SMALLEST = 48
-"""Least height of a crop, px: below that a tile shows nothing but blur."""
+"""Smallest height of a crop, px. A smaller crop would show nothing but blur."""
 MAIN = 5
-"""Classes named in a heading."""
+"""Largest number of classes named in a heading."""
 
 
 def typical_regions(
     clusters: Clusters, prototypes: FoldPrototypes, number: int, count: int = EACH
 ) -> NDArray[np.int64]:
-    """Foreground prototypes nearest to the centre of a sub-cluster, each of another image.
+    """Return the foreground prototypes nearest to a sub-cluster's centre, one per image.
 
-    An image comes twice only when the sub-cluster has fewer than `count` images.
+    An image appears twice only if the sub-cluster has fewer than `count` images.
 
     Args:
-        clusters: of the fold.
-        prototypes: that were clustered.
-        number: of the sub-cluster, 1 to K.
-        count: prototypes wanted.
+        clusters: clusters of the fold.
+        prototypes: the prototypes that were clustered.
+        number: number of the sub-cluster, 1 to K.
+        count: number of prototypes wanted.
 
     Returns:
         (n,) rows of `prototypes.foreground`, nearest first, n <= `count`; ties by image id.
     """
     rows = np.flatnonzero(clusters.assignment == number)
     images = prototypes.foreground_image[rows]
-    # Euclidean, not cosine: it is what K-Means minimises.
+    # K-Means minimises the Euclidean distance, not the cosine.
     offsets = prototypes.foreground[rows] - clusters.prototypes[number]
     distances = np.square(offsets).sum(axis=1, dtype=np.float64)
     order = np.lexsort((prototypes.foreground_class[rows], images, distances))
@@ -57,7 +57,9 @@ def typical_regions(
 
 
 def crop_box(inside: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """Box around a region: padded, inside the photograph, of a tile's shape where there is room.
+    """Return a padded box around a region, inside the photograph.
+
+    The box has a tile's shape if there is room for it.
 
     Args:
         inside: (H, W) bool, true somewhere.
@@ -74,7 +76,7 @@ def crop_box(inside: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 
 
 def _span(line: NDArray[np.int64], wanted: float, limit: int) -> tuple[int, int]:
-    """A span of `wanted` px around a region, shifted and then cut to lie within 0 and `limit`."""
+    """Return a span of `wanted` px around a region, shifted and cut to lie within 0 and `limit`."""
     length = min(round(wanted), limit)
     middle = (int(line[0]) + int(line[-1]) + 1) / 2
     start = min(max(0, round(middle - length / 2)), limit - length)
@@ -82,7 +84,7 @@ def _span(line: NDArray[np.int64], wanted: float, limit: int) -> tuple[int, int]
 
 
 def show_region(image: UInt8, inside: NDArray[np.bool_]) -> Image.Image:
-    """A tile of the photograph around the region: outlined, its surroundings gray and pale.
+    """Draw a tile of the photograph with the region outlined and its surroundings gray and pale.
 
     Args:
         image: (H, W, 3) uint8.
@@ -92,11 +94,12 @@ def show_region(image: UInt8, inside: NDArray[np.bool_]) -> Image.Image:
     width, height = box[2] - box[0], box[3] - box[1]
     scale = min(WIDTH / width, HEIGHT / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    # Scaled before the outline is drawn, so that it is as wide in every tile.
+    # The photograph is scaled first, so that the outline is equally wide in every tile.
     photograph = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC, box)
     region = Image.fromarray(inside.astype(np.uint8)).resize(size, Image.Resampling.NEAREST, box)
     shown = np.where(np.asarray(region) == 1, 1, IGNORE).astype(np.uint8)
-    # Gray too, not pale alone: a white cat on a black sofa would look like the region.
+    # The surroundings are also gray: if they were only pale, a white cat on a black sofa would
+    # look like the region.
     gray = np.asarray(photograph.convert("L"))[:, :, None]
     canvas = np.where(shown[:, :, None] == 1, np.asarray(photograph), gray)
     tile = Image.new("RGB", (WIDTH, HEIGHT), "white")
@@ -106,10 +109,10 @@ def show_region(image: UInt8, inside: NDArray[np.bool_]) -> Image.Image:
 
 
 def heading(classes: NDArray[np.int64], names: Mapping[int, str]) -> list[str]:
-    """Lines that say how large a sub-cluster is and what most of it is.
+    """Return lines that give the size of a sub-cluster and its main classes.
 
     Args:
-        classes: (n,) class id of each of its prototypes.
+        classes: (n,) class id of each prototype of the sub-cluster.
         names: class id -> name.
     """
     values, counts = np.unique(classes, return_counts=True)
@@ -138,18 +141,18 @@ def _text_tile(lines: list[str]) -> Image.Image:
 
 
 def cluster_sheet(manifest: Manifest, clusters: Clusters, prototypes: FoldPrototypes) -> bytes:
-    """One row a sub-cluster, largest first: what it is made of and its most typical regions.
+    """Draw one row per sub-cluster, largest first: its main classes and its most typical regions.
 
     Args:
-        manifest: of the dataset.
-        clusters: of the fold.
-        prototypes: that were clustered.
+        manifest: manifest of the dataset.
+        clusters: clusters of the fold.
+        prototypes: the prototypes that were clustered.
 
     Returns:
-        A PNG. At most `MOST` sub-clusters; the last caption says how many are left out.
+        A PNG with at most `MOST` sub-clusters; the last caption says how many are left out.
 
     Raises:
-        FsslibError: an image or a mask cannot be read, or is not what was collected.
+        FsslibError: an image or a mask cannot be read, or differs from what was collected.
     """
     records = {record.id: record for record in manifest.train}
     rows = []
@@ -170,7 +173,7 @@ def cluster_sheet(manifest: Manifest, clusters: Clusters, prototypes: FoldProtot
 def _region(
     manifest: Manifest, record: ImageRecord | None, image_id: str, class_id: int
 ) -> Image.Image:
-    # A step that is run by hand may meet another dataset than the one that was collected.
+    # If a step is run by hand, the dataset may differ from the one that was collected.
     remedy = "run the stages 'prepare', 'extract' and 'collect' again"
     if record is None:
         raise FsslibError(f"collected image {image_id} is not in the manifest: {remedy}")

@@ -14,7 +14,10 @@ from fsslib.pictures.panels import episode_tiles, grid
 
 
 def sample_episodes(episodes: EpisodeSet, each: int = 2) -> list[Episode]:
-    """The first one-way episodes of every class, with the fewest shots: a fixed sample."""
+    """Return a fixed sample: the first `each` episodes of every class, with the fewest shots.
+
+    The sample has ten episodes at most. With several ways, each list of classes counts as a class.
+    """
     fewest = min(episodes.shots)
     chosen: dict[tuple[int, ...], list[Episode]] = {}
     for episode in episodes.episodes:
@@ -32,13 +35,13 @@ def episode_panel(
     predictions: Sequence[UInt8],
     names: Mapping[int, str],
 ) -> bytes:
-    """Support, truth and prediction of each episode, two episodes a row, as PNG (figure 4).
+    """Draw support, truth and prediction of each episode as PNG, two episodes per row (figure 4).
 
     Args:
-        read_image: of the val split.
-        read_mask: of the val split.
-        episodes: to show; of each its first way and support.
-        predictions: what `predict_episode` made of each.
+        read_image: reads photographs of the val split.
+        read_mask: reads masks of the val split.
+        episodes: episodes to show; only the first way and its first support are shown.
+        predictions: result of `predict_episode` for each episode.
         names: class id -> name.
     """
     shown = [

@@ -1,4 +1,4 @@
-"""Pictures for people: overlays, sheets of pictures, pseudo-masks (figure 3)."""
+"""Draws overlays, sheets of pictures and pseudo-masks (figure 3)."""
 
 import io
 import math
@@ -20,13 +20,16 @@ TILE = 192
 """Height of a picture in a panel, px."""
 GAP = 6
 TRUTH, PREDICTION = (0, 158, 115), (213, 94, 0)
-"""Okabe and Ito's bluish green and vermilion: told apart by colour-blind readers."""
+"""Okabe and Ito's bluish green and vermilion, which colour-blind readers can tell apart."""
 
 
 def overlay(
     image: UInt8, mask: UInt8, colour: tuple[int, int, int], tint: float = 0.5
 ) -> Image.Image:
-    """Tint where the mask is 1 by a share of the colour and draw its outline; 255 is paled."""
+    """Draw the mask on the photograph: class 1 tinted and outlined, ignored pixels (255) paler.
+
+    `tint` is the share of the colour in tinted pixels.
+    """
     canvas = image.astype(np.float32)
     inside = mask == 1
     canvas[inside] = (1 - tint) * canvas[inside] + tint * np.array(colour)
@@ -37,7 +40,7 @@ def overlay(
 
 
 def _paled(colours: NDArray[Any], white: float) -> NDArray[Any]:
-    """Colours mixed with a share of white."""
+    """Mix colours with a share of white."""
     return (1 - white) * colours + white * 255
 
 
@@ -50,14 +53,17 @@ def _shrink(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def colour_mask(mask: UInt8) -> Image.Image:
-    """An index mask in the VOC palette, as RGB."""
+    """Draw an index mask in the VOC palette, as RGB."""
     picture = Image.fromarray(mask, "L")
     picture.putpalette(list(voc_palette()))
     return picture.convert("RGB")
 
 
 def compared_mask(mask: UInt8, reference: UInt8) -> Image.Image:
-    """`colour_mask`, pale where it differs from the reference: told without telling colours."""
+    """Draw `colour_mask` and make it pale where the mask differs from the reference.
+
+    The difference is thus visible without telling colours apart.
+    """
     canvas = np.array(colour_mask(mask))
     differs = mask != reference
     canvas[differs] = _paled(canvas[differs], 0.6).round()
@@ -65,12 +71,12 @@ def compared_mask(mask: UInt8, reference: UInt8) -> Image.Image:
 
 
 def grid(rows: Rows, height: int = TILE) -> bytes:
-    """Captioned pictures in rows, all of one height (px), as PNG."""
+    """Draw captioned pictures in rows, all of one height (px), as PNG."""
     return sheet([("", rows)], height)
 
 
 def sheet(blocks: Sequence[tuple[str, Rows]], height: int = TILE) -> bytes:
-    """Grids below each other, each under its title where it has one, as PNG."""
+    """Draw grids below each other as PNG, each under its title if it has one."""
     lines = []
     for title, rows in blocks:
         lines += [*_titled(title), *_captioned(rows, height)]
@@ -126,15 +132,15 @@ def _below(lines: Sequence[Image.Image]) -> Image.Image:
 def episode_tiles(
     support: UInt8, given: UInt8, query: UInt8, truth: UInt8, predicted: UInt8, name: str
 ) -> list[tuple[str, Image.Image]]:
-    """Support, truth and prediction of an episode with one support, captioned (figure 4).
+    """Draw support, truth and prediction of an episode with one support, with captions (figure 4).
 
     Args:
         support: (H, W, 3) uint8 photograph.
-        given: (H, W) uint8 mask of it, 1 the class, 255 ignored.
+        given: (H, W) uint8 mask of the support; 1 is the class, 255 ignored.
         query: (h, w, 3) uint8 photograph.
-        truth: (h, w) uint8 mask of it, 1 the class, 255 ignored.
+        truth: (h, w) uint8 mask of the query; 1 is the class, 255 ignored.
         predicted: (h, w) uint8, 1 where the class is predicted.
-        name: of the class.
+        name: name of the class.
     """
     return [
         (f"support: {name}", overlay(support, given, TRUTH)),
@@ -144,7 +150,7 @@ def episode_tiles(
 
 
 def _iou(predicted: UInt8, truth: UInt8) -> float:
-    """In percent, over the pixels that are not ignored."""
+    """Return the IoU in percent, over the pixels that are not ignored."""
     won, true, valid = predicted == 1, truth == 1, truth != IGNORE
     union = int((won | true)[valid].sum())
     return 100 * int((won & true)[valid].sum()) / max(1, union)
@@ -157,14 +163,14 @@ def pseudo_panel(
     read_pseudo: Callable[[str], UInt8],
     count: int = 6,
 ) -> bytes:
-    """Photograph, truth and pseudo-mask of training images that hold novel classes (figure 3).
+    """Draw photograph, truth and pseudo-mask of training images that hold novel classes (figure 3).
 
     Args:
-        manifest: of the dataset.
-        fold: whose novel classes lie unlabelled in the backgrounds.
+        manifest: manifest of the dataset.
+        fold: fold whose novel classes are unlabelled in the backgrounds.
         pool: ids of the images that have a pseudo-mask.
         read_pseudo: pool image id -> (H, W) pseudo-mask.
-        count: images, the first in id order that hold a novel and a base class.
+        count: number of images: the first in id order that hold a novel and a base class.
     """
     novel = manifest.novel(fold)
     annotated = [r for r in manifest.train if r.id in pool]

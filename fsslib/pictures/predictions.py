@@ -1,4 +1,4 @@
-"""Predictions as pictures: an index PNG, and the photograph with what was found and a legend."""
+"""Draws predictions: an index PNG, and the photograph with the found classes and a legend."""
 
 import io
 from collections.abc import Sequence
@@ -14,22 +14,23 @@ COLOURS = (
     (213, 94, 0), (0, 114, 178), (240, 228, 66), (0, 158, 115), (204, 121, 167), (86, 180, 233),
     (230, 159, 0),
 )  # fmt: skip
-"""Okabe and Ito's, told apart by colour-blind readers: vermilion, blue, yellow, bluish green,
-reddish purple, sky blue, orange. An eighth class starts again; names are in the legend."""
+"""Okabe and Ito's colours, which colour-blind readers can tell apart: vermilion, blue, yellow,
+bluish green, reddish purple, sky blue, orange. An eighth class starts again; the legend gives the
+names."""
 
 OVERLAY_SIDE = 1280
-"""Long side of an overlay at most, px; the index PNG keeps the photograph's size."""
+"""Largest long side of an overlay, px; the index PNG keeps the photograph's size."""
 
 PAPER, INK, FAINT = (255, 255, 255), (30, 30, 30), (130, 130, 130)
 
 
 def colour_of(number: int) -> tuple[int, int, int]:
-    """Colour of class `number`, counted from 0."""
+    """Return the colour of class `number`, counted from 0."""
     return COLOURS[number % len(COLOURS)]
 
 
 def index_png(prediction: Prediction) -> bytes:
-    """The mask as a palette PNG in the overlay's colours; pixel values are class numbers."""
+    """Draw the mask as a palette PNG in the overlay's colours; pixel values are class numbers."""
     palette = [0, 0, 0]
     for number in range(255):
         palette += colour_of(number)
@@ -39,7 +40,7 @@ def index_png(prediction: Prediction) -> bytes:
 
 
 def overlay_jpeg(image: UInt8, prediction: Prediction) -> bytes:
-    """The photograph with each class tinted and outlined, above a legend of names and scores."""
+    """Draw the photograph with each class tinted and outlined, above a legend with the scores."""
     shown, mask = _scaled(image, prediction.mask)
     for number, there in enumerate(prediction.present):
         if there:
@@ -53,7 +54,7 @@ def overlay_jpeg(image: UInt8, prediction: Prediction) -> bytes:
 
 
 def _scaled(image: UInt8, mask: UInt8) -> tuple[UInt8, UInt8]:
-    """Photograph and mask at `OVERLAY_SIDE` at most."""
+    """Scale photograph and mask so that their long side is at most `OVERLAY_SIDE`."""
     height, width = mask.shape
     scale = min(1.0, OVERLAY_SIDE / max(height, width))
     if scale == 1:
@@ -66,7 +67,7 @@ def _scaled(image: UInt8, mask: UInt8) -> tuple[UInt8, UInt8]:
 
 
 def _legend(prediction: Prediction, width: int, height: int) -> Image.Image:
-    """A strip with a swatch, name and score of each class; an absent one is gray and says so."""
+    """Draw a strip with swatch, name and score of each class; an absent class is gray."""
     text = max(11, round(max(width, height) / 32))
     font = ImageFont.load_default(size=text)
     entries = zip(prediction.names, prediction.scores, prediction.present, strict=True)
@@ -90,7 +91,11 @@ def _legend(prediction: Prediction, width: int, height: int) -> Image.Image:
 
 
 def _flow(widths: Sequence[int], width: int, gap: int) -> tuple[list[tuple[int, int]], int]:
-    """Row and left edge of each entry, from left to right and on to the next row; the rows."""
+    """Place entries from left to right in rows.
+
+    Returns:
+        The row and left edge of each entry, and the number of rows.
+    """
     places, row, left = [], 0, gap // 2
     for entry in widths:
         if left > gap // 2 and left + entry > width:

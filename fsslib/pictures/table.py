@@ -1,4 +1,4 @@
-"""A table of experiments as a picture: a bar a row, its deviation, and the paper's mean."""
+"""Draws a table of experiments: a bar per row, its deviation, and the paper's mean."""
 
 import io
 
@@ -7,15 +7,16 @@ from PIL import Image, ImageDraw, ImageFont
 from fsslib.experiments.table import NOT_RUN, Comparison, Row
 
 WIDTH, LABEL, BARS, LINE, MARGIN = 900, 230, 420, 30, 12
-"""px: the picture, the column of labels, the axis, a row, the border; numbers stand right of it."""
+"""Sizes in px: the picture, the column of labels, the axis, a row and the border. Numbers stand
+right of the axis."""
 OURS, PAPER, GRID = (0, 114, 178), (213, 94, 0), (225, 225, 225)
 """Okabe and Ito's blue and vermilion."""
 DAGGER = "#"
-"""Instead of the table's mark, which Pillow's font lacks."""
+"""Replaces the table's dagger, which Pillow's font lacks."""
 
 
 def comparison_picture(table: Comparison) -> bytes:
-    """PNG of the means, on an axis from 0 to the next ten above the largest number."""
+    """Draw the means as PNG, on an axis from 0 to the next ten above the largest number."""
     notes = [line for note in table.notes() for line in _wrapped(note)]
     height = 2 * MARGIN + 26 + LINE * (len(table.rows) + 1) + 18 * len(notes)
     picture = Image.new("RGB", (WIDTH, height), "white")
@@ -37,7 +38,7 @@ def comparison_picture(table: Comparison) -> bytes:
 
 
 def _bar(draw: ImageDraw.ImageDraw, row: Row, top: int, end: int, marked: bool) -> None:
-    """One row: label, bar and whisker, the paper's mark, and both numbers on the right."""
+    """Draw one row: label, bar and whisker, the paper's mark, and both numbers on the right."""
     label = row.experiment.label + "*" * row.older_code
     middle, right = top + LINE // 2, MARGIN + LABEL + BARS + 8
     draw.text((MARGIN + LABEL - 8, middle), label, "black", _font(13), anchor="rm")
@@ -60,7 +61,7 @@ def _bar(draw: ImageDraw.ImageDraw, row: Row, top: int, end: int, marked: bool) 
 
 
 def _axis_end(table: Comparison) -> int:
-    """The next ten above every number."""
+    """Return the next multiple of ten above every number."""
     means = [row.measured.mean or 0 for row in table.rows if row.measured]
     means += [row.experiment.published.mean for row in table.rows if row.experiment.published]
     return 10 * (int(max(means, default=0)) // 10 + 1)
@@ -75,7 +76,7 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 
 def _wrapped(text: str, width: int = 130) -> list[str]:
-    """Lines of a note, without Markdown's marks."""
+    """Return the lines of a note, without Markdown's marks."""
     lines = [""]
     plain = text.replace("\\", "").replace("`", "'").replace("†", DAGGER)
     for word in plain.split():

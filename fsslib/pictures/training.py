@@ -1,4 +1,4 @@
-"""A picture of training: the same episodes and pool images every time it is drawn."""
+"""A picture of training, which always shows the same episodes and pool images."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,9 +31,12 @@ Tiles = list[tuple[str, Image.Image]]
 
 @dataclass(frozen=True)
 class ShownEpisode:
-    """A base-class episode: its class and S supports, then the query.
+    """A base-class episode: the class and S supports, then the query.
 
-    name: of the class; images: (S + 1, 3, c, c) uint8; masks: (S + 1, c, c) uint8, 1, 0 or 255.
+    Attributes:
+        name: name of the class.
+        images: (S + 1, 3, c, c) uint8.
+        masks: (S + 1, c, c) uint8; values are 1, 0 or 255.
     """
 
     name: str
@@ -51,19 +54,20 @@ class ShownImage:
 
 @dataclass(frozen=True)
 class Examples:
-    """What every picture of a training run shows."""
+    """The episodes and pool images that every picture of a training run shows."""
 
     episodes: list[ShownEpisode]
     pool: list[ShownImage]
 
 
 def fixed_examples(batches: StepBatches, episodes: int = 4, pool: int = 4) -> Examples:
-    """Crops of training images drawn once by the batches' seed, apart from every step's draws.
+    """Draw crops of training images once, by the batches' seed and apart from every step's draws.
 
     Args:
-        batches: of the run.
-        episodes: shown, each of another class where there are as many.
-        pool: images shown, none for the baseline: squares from the middle, not augmented.
+        batches: batches of the run.
+        episodes: number of episodes, each of another class if there are enough classes.
+        pool: number of pool images, none for the baseline. Each is a square from the middle of its
+            image, not augmented.
 
     Raises:
         FsslibError: an image or a mask cannot be read, or they differ in size.
@@ -84,10 +88,10 @@ def fixed_examples(batches: StepBatches, episodes: int = 4, pool: int = 4) -> Ex
 
 
 def training_picture(trainer: Trainer, examples: Examples) -> bytes:
-    """What the model being trained makes of the examples, as PNG; the trainer stays as it is.
+    """Draw the current model's predictions for the examples as PNG; the trainer is unchanged.
 
-    Queries are predicted as in training (eq. 5 to 7), by the weights of the last step. The head's
-    batch norm uses its running statistics, as it would on any new image.
+    Queries are predicted as in training (eq. 5 to 7), with the weights of the last step. The head's
+    batch norm uses its running statistics, as for any new image.
     """
     modules = [trainer.encoder] if trainer.head is None else [trainer.encoder, trainer.head]
     with _still(*modules):
@@ -104,19 +108,19 @@ def training_picture(trainer: Trainer, examples: Examples) -> bytes:
 
 
 def no_picture(reason: str) -> bytes:
-    """A sheet that only says why there is no picture, as PNG."""
+    """Draw a sheet that only says why there is no picture, as PNG."""
     return grid([[(reason, Image.new("RGB", (3 * TILE, TILE), "white"))]])
 
 
 @contextmanager
 def _still(*modules: nn.Module) -> Iterator[None]:
-    """Modules in `eval`, no gradients, afterwards as they were."""
+    """Set modules to `eval` without gradients, and restore their modes afterwards."""
     modes = [module.training for module in modules]
     for module in modules:
         module.eval()
     try:
-        # Not `inference_mode`: training could not differentiate through the interpolation
-        # matrices that pooling keeps from here.
+        # `inference_mode` would not work: pooling keeps the interpolation matrices made here,
+        # and training could not differentiate through them.
         with torch.no_grad():
             yield
     finally:
@@ -125,14 +129,14 @@ def _still(*modules: nn.Module) -> Iterator[None]:
 
 
 def _encode(trainer: Trainer, images: Tensor) -> Tensor:
-    """(B, 3, c, c) uint8 to (B, C, h, w) float32, whatever the precision of training."""
+    """Encode (B, 3, c, c) uint8 to (B, C, h, w) float32, whatever the precision of training."""
     batch = normalise(images.to(trainer.device))
     features: Tensor = trainer.encoder(batch.contiguous(memory_format=torch.channels_last))
     return features
 
 
 def _episode(trainer: Trainer, shown: ShownEpisode) -> tuple[Tiles, float]:
-    """Tiles of an episode and the IoU of its query in percent."""
+    """Return the tiles of an episode and the IoU of its query in percent."""
     features, masks = _encode(trainer, shown.images), shown.masks.to(trainer.device)
     foreground, background = episode_prototypes(features[None, :-1], masks[None, :-1])
     settings, known = trainer.settings, trainer.memory.value()
@@ -146,7 +150,7 @@ def _episode(trainer: Trainer, shown: ShownEpisode) -> tuple[Tiles, float]:
 
 
 def _mined(trainer: Trainer, shown: ShownImage) -> tuple[Tiles, float]:
-    """Tiles of a pool image and the percentage of its pixels that the head has right."""
+    """Return the tiles of a pool image and the percentage of pixels that the head has right."""
     assert trainer.head is not None
     mask, pseudo = shown.mask[None].to(trainer.device), shown.mask.numpy()
     scores = trainer.head(_encode(trainer, shown.image[None]))
@@ -160,13 +164,13 @@ def _mined(trainer: Trainer, shown: ShownImage) -> tuple[Tiles, float]:
 
 
 def _labels(scores: Tensor, masks: Tensor) -> UInt8:
-    """Labels of one image, (c, c) uint8, from (1, n, h, w) logits."""
+    """Return the labels of one image, (c, c) uint8, from (1, n, h, w) logits."""
     labels = predicted_labels(scores, (masks.shape[-2], masks.shape[-1]))[0]
     return labels.to(torch.uint8).cpu().numpy()
 
 
 def _arrays(images: Tensor) -> UInt8:
-    """(..., 3, c, c) to (..., c, c, 3)."""
+    """Convert (..., 3, c, c) to (..., c, c, 3)."""
     return images.movedim(-3, -1).contiguous().numpy()
 
 

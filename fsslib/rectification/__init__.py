@@ -1,1 +1,1 @@
-"""Section 3.4: the global background, regions, and rectified prototypes."""
+"""Prototype rectification (section 3.4): global background, mined regions and their search."""

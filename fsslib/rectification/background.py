@@ -1,7 +1,7 @@
-"""The fused background prototype (eq. 7), in evaluation and in training episodes.
+"""The fused background prototype (eq. 7), for evaluation and for training episodes.
 
-A file of its own: training needs nothing else of the rectification, so a change of the search does
-not train again.
+The function has a file of its own because training needs nothing else from rectification. A
+change of the search therefore does not cause a new training.
 """
 
 from torch import Tensor
@@ -12,8 +12,8 @@ def fuse_background(global_background: Tensor, current: Tensor, w: float) -> Ten
 
     Args:
         global_background: (C,) float32.
-        current: (..., C) float32, mean over an episode's supports.
-        w: weight of the global one, 0 to 1.
+        current: (..., C) float32, the mean over an episode's supports.
+        w: weight of the global prototype, 0 to 1.
 
     Returns:
         (..., C) float32.

@@ -1,4 +1,4 @@
-"""The index of mined regions over the image pool (section 3.4): what rectification asks of it."""
+"""The index of mined regions over the image pool (section 3.4), and its interface."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from fsslib.rectification import search
 
 
 class Regions(NamedTuple):
-    """Regions of some images.
+    """Region embeddings of several images.
 
     Attributes:
-        embeddings: (R, C) float32, at least the regions asked for.
-        first: row of an image's first region, of any shape, int64.
-        sizes: of the same shape, number of its regions.
+        embeddings: (R, C) float32. They include at least the requested regions.
+        first: int64 of any shape, the row of each image's first region in `embeddings`.
+        sizes: int64 of the same shape, the number of regions of each image.
     """
 
     embeddings: Tensor
@@ -27,33 +27,33 @@ class Regions(NamedTuple):
 
 
 class SearchIndex(ABC):
-    """What eq. 8 needs of an index, wherever it lies.
+    """Interface that eq. 8 needs from an index, in memory or on disk.
 
-    The search itself is here, so that an index in memory and one on disk choose the same images.
+    The search itself is implemented here, so that both kinds of index choose the same images.
     """
 
     @property
     @abstractmethod
     def usable(self) -> Tensor:
-        """(U,) int64, rows of the images that hold a region, ascending."""
+        """Rows of the images that have at least one region, (U,) int64, ascending."""
 
     @abstractmethod
     def image_chunks(self) -> Iterator[Tensor]:
-        """Embeddings of the usable images in order, (`search.ROWS`, C) float32 each."""
+        """Yield the embeddings of the usable images in order, (`search.ROWS`, C) float32 each."""
 
     @abstractmethod
     def regions_of(self, rows: Tensor) -> Regions:
-        """Regions of the images `rows`, each usable; `first` and `sizes` have the same shape."""
+        """Return the regions of the usable images `rows`; `first` and `sizes` have its shape."""
 
     def nearest_images(self, embeddings: Tensor, top_n: int) -> Tensor:
         """Choose the usable images that have the largest cosine with each support (section 3.4).
 
         Args:
-            embeddings: (S, C) float32, one a support.
-            top_n: images, at least 1.
+            embeddings: (S, C) float32, one per support.
+            top_n: number of images per support, at least 1.
 
         Returns:
-            (S, n) int64 rows of images, nearest first; n is below `top_n` in a smaller pool.
+            (S, n) int64 rows of images, nearest first; n is below `top_n` if the pool is smaller.
         """
         usable = self.usable.to(embeddings.device)
         number = min(top_n, len(usable))
@@ -61,23 +61,25 @@ class SearchIndex(ABC):
 
     @property
     def memory_bytes(self) -> int:
-        """Memory that embeddings take between searches."""
+        """Memory in bytes that the embeddings occupy between searches."""
         return 0
 
     def to(self, device: torch.device) -> "SearchIndex":
-        """The same index for embeddings on another device."""
+        """Return the same index for embeddings on another device."""
         return self
 
 
 @dataclass(frozen=True)
 class RegionIndex(SearchIndex):
-    """Image and region embeddings of the pool, average pooling of layer3, all in memory.
+    """Image and region embeddings of the pool, all in memory.
+
+    The embeddings are averages of layer3 features.
 
     Attributes:
-        image_ids: of the N pool images.
-        images: (N, C) float32, one embedding an image.
-        regions: (R, C) float32, one embedding a region.
-        owner: (R,) int64, row in `images` that the region lies in, sorted.
+        image_ids: ids of the N pool images.
+        images: (N, C) float32, one embedding per image.
+        regions: (R, C) float32, one embedding per region.
+        owner: (R,) int64, sorted; the row in `images` of the image that holds the region.
     """
 
     image_ids: tuple[str, ...]
@@ -87,12 +89,12 @@ class RegionIndex(SearchIndex):
 
     @cached_property
     def sizes(self) -> Tensor:
-        """(N,) int64, number of regions of each image."""
+        """Number of regions of each image, (N,) int64."""
         return torch.bincount(self.owner, minlength=len(self.images))
 
     @cached_property
     def first(self) -> Tensor:
-        """(N,) int64, row in `regions` of each image's first."""
+        """Row in `regions` of each image's first region, (N,) int64."""
         return self.sizes.cumsum(0) - self.sizes
 
     @cached_property
@@ -115,7 +117,7 @@ class RegionIndex(SearchIndex):
         return self.images.nbytes + self.regions.nbytes
 
     def to(self, device: torch.device) -> "RegionIndex":
-        """The same index on another device."""
+        """Return the same index on another device."""
         return RegionIndex(
             self.image_ids, self.images.to(device), self.regions.to(device), self.owner.to(device)
         )

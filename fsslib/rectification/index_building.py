@@ -1,4 +1,4 @@
-"""Building and writing the region index: mined regions of every pool image (section 3.4)."""
+"""Builds and writes the region index: the mined regions of every pool image (section 3.4)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ KIND, VERSION = "regions", 1
 REMEDY = "run the stage 'index' again"
 
 REGION_ROWS = 16
-"""Regions a chunk of the file, 64 KB at 1024 channels. HDF5 reads and checks whole chunks."""
+"""Regions per chunk of the file: 64 KB at 1024 channels. HDF5 reads and checks whole chunks."""
 
 Kind = Literal["label", "component"]
 
 
 @dataclass(frozen=True)
 class ImageRegions:
-    """One image's part of the index.
+    """The part of the index that belongs to one image.
 
     Attributes:
-        id: of the image.
+        id: id of the image.
         image: (C,) float32 image embedding.
-        regions: (r, C) float32 region embeddings, r may be 0.
-        labels: (r,) sub-cluster of each region.
+        regions: (r, C) float32 region embeddings; r may be 0.
+        labels: sub-cluster of each of the r regions.
     """
 
     id: str
@@ -46,12 +46,12 @@ def describe_regions(
     """Embed an image and its mined regions by average pooling (section 3.4).
 
     Args:
-        image_id: of the image.
-        feature: (C, h, w) float32 of the trained encoder.
-        mask: (H, W) uint8 pseudo-mask, 0 background.
-        kind: `label` makes one region of all pixels of a sub-cluster, `component` one of each
-            connected part.
-        min_area: share of the image below which a region is left out.
+        image_id: id of the image.
+        feature: (C, h, w) float32 features of the trained encoder.
+        mask: (H, W) uint8 pseudo-mask; 0 is background.
+        kind: `label` makes one region of all pixels of a sub-cluster, `component` makes one
+            region of each connected part.
+        min_area: smallest area of a region as a share of the image; smaller ones are left out.
     """
     masks, labels = [], []
     for value in range(1, int(mask.max()) + 1):
@@ -71,7 +71,7 @@ def describe_regions(
 
 
 def stored_bytes(images: int, regions: int, channels: int) -> int:
-    """What so many image and region embeddings take on disk."""
+    """Return the bytes that these numbers of image and region embeddings take on disk."""
     return 4 * (channels + 16) * (images + regions)
 
 
@@ -81,7 +81,7 @@ def write_regions(path: Path, images: Iterable[ImageRegions]) -> None:
     with create_hdf5(path, KIND, VERSION) as file:
         file.put("image_id", np.array([r.id.encode() for r in rows]))
         file.put("image", torch.stack([r.image for r in rows]).numpy())
-        # Small chunks: a search reads the regions of a few images.
+        # The chunks are small because a search reads the regions of only a few images.
         file.put("region", torch.cat([r.regions for r in rows]).numpy(), REGION_ROWS)
         owner = np.repeat(np.arange(len(rows)), [len(r.labels) for r in rows])
         file.put("owner", owner.astype(np.int64))

@@ -1,4 +1,4 @@
-"""Reading the region index: into memory when it fits, else from its shards at each search."""
+"""Reads the region index: into memory if it fits, otherwise from its shards at each search."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -21,18 +21,18 @@ from fsslib.rectification.search import rechunked
 
 
 def load_index(folder: Path, memory_bytes: int | None = None) -> SearchIndex:
-    """Open an index. What it answers does not depend on where it lies.
+    """Open an index, in memory or on disk; both give the same answers.
 
     Args:
-        folder: of the shards.
-        memory_bytes: most that its embeddings may take in memory, None for no limit.
+        folder: folder of the shards.
+        memory_bytes: largest memory in bytes for the embeddings; None for no limit.
 
     Returns:
-        A `RegionIndex` when they fit, else a `StoredIndex`.
+        A `RegionIndex` if the embeddings fit, otherwise a `StoredIndex`.
 
     Raises:
-        FsslibError: no shards, or a damaged, foreign or older one. Of a `StoredIndex` a search may
-            raise it, too.
+        FsslibError: there is no shard, or one is damaged, of another kind or of an older version.
+            A search in a `StoredIndex` can raise it as well.
     """
     stored = open_index(folder)
     if memory_bytes is None or stored.embedding_bytes <= memory_bytes:
@@ -41,7 +41,7 @@ def load_index(folder: Path, memory_bytes: int | None = None) -> SearchIndex:
 
 
 def open_index(folder: Path) -> "StoredIndex":
-    """Read what is small of every shard: the number of regions of each image."""
+    """Read only the small part of every shard: the number of regions of each image."""
     files = shard_files(folder, ".h5")
     if not files:
         raise FsslibError(f"{folder} holds no region index: {REMEDY}")
@@ -72,13 +72,13 @@ def _finite(regions: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class StoredIndex(SearchIndex):
-    """The pool's embeddings in HDF5 shards, of which a search holds one chunk at a time.
+    """The pool's embeddings in HDF5 shards; a search holds one chunk at a time in memory.
 
     Attributes:
         files: the shards in order.
-        lengths: number of images of each.
+        lengths: number of images in each shard.
         sizes: (N,) int64, number of regions of each image.
-        channels: C.
+        channels: number of channels C.
     """
 
     files: tuple[Path, ...]
@@ -88,7 +88,7 @@ class StoredIndex(SearchIndex):
 
     @property
     def embedding_bytes(self) -> int:
-        """Memory that all image and region embeddings would take as float32."""
+        """Memory in bytes that all image and region embeddings would take as float32."""
         return 4 * self.channels * (len(self.sizes) + int(self.sizes.sum()))
 
     @cached_property
@@ -106,7 +106,7 @@ class StoredIndex(SearchIndex):
                 yield torch.from_numpy(file["image"][:])[sizes > 0]
 
     def regions_of(self, rows: Tensor) -> Regions:
-        """See `SearchIndex`; each image is read once, on the device of `rows`."""
+        """See `SearchIndex`. Each image is read once; the result is on the device of `rows`."""
         chosen, place = rows.cpu().unique(return_inverse=True)
         sizes = self.sizes[chosen]
         embeddings = torch.from_numpy(np.concatenate(list(self._regions(chosen))))
@@ -115,7 +115,7 @@ class StoredIndex(SearchIndex):
         return Regions(embeddings.to(device), first[place].to(device), sizes[place].to(device))
 
     def _regions(self, chosen: Tensor) -> Iterator[np.ndarray]:
-        """Regions (r, C) of each of the images, which ascend."""
+        """Yield the regions (r, C) of each chosen image; `chosen` is ascending."""
         ends = self.sizes.cumsum(0)
         last = torch.tensor(self.lengths).cumsum(0)
         owner = torch.searchsorted(last, chosen, right=True)
@@ -127,7 +127,10 @@ class StoredIndex(SearchIndex):
                     yield _finite(file["region"][end - int(self.sizes[row]) : end])
 
     def in_memory(self) -> RegionIndex:
-        """Read everything; the arrays are made once and filled, so the peak is their size."""
+        """Read everything into memory.
+
+        The arrays are allocated once and then filled, so the peak memory is their size.
+        """
         ids: list[str] = []
         images = torch.empty(len(self.sizes), self.channels)
         regions = torch.empty(int(self.sizes.sum()), self.channels)

@@ -1,8 +1,9 @@
 """Approximate search of the nearest images with faiss, for pools of a million (section 3.4).
 
-Imported only for `search: ivf`; faiss is an optional extra. The pool is cut into cells by K-Means
-and a support is compared with the images of its nearest cells alone. Building costs as much as an
-exact search of 6000 supports (docs/performance.md), so it pays for more of them.
+This module is imported only for `search: ivf`, because faiss is an optional extra. K-Means divides
+the pool into cells, and a support is compared only with the images in its nearest cells. Building
+costs as much as an exact search of 6000 supports (docs/performance.md), so it pays off only for
+more supports than that.
 """
 
 from collections.abc import Iterator
@@ -20,23 +21,26 @@ from fsslib.rectification.index import Regions, SearchIndex
 from fsslib.rectification.search import unit
 
 POINTS = 39
-"""Images a cell that K-Means sees: the least that faiss wants."""
+"""Images per cell that K-Means is trained on: the minimum that faiss asks for."""
 
 LEAST_IMAGES = (4 * POINTS) ** 2
-"""From here on 4 sqrt(N) cells have `POINTS` images each; a smaller pool is searched exactly."""
+"""From this size on, each of the 4 sqrt(N) cells has `POINTS` images. A smaller pool is searched
+exactly."""
 
 PROBED = 64
-"""One in so many cells is searched."""
+"""One in this many cells is searched."""
 
 SEED = 0
 
 
 def ivf_index(index: SearchIndex, probed: int = PROBED) -> SearchIndex:
-    """Put faiss in front of an index; one of fewer than `LEAST_IMAGES` is returned as it is.
+    """Put a faiss search in front of an index.
+
+    An index with fewer than `LEAST_IMAGES` usable images is returned unchanged.
 
     Args:
-        index: whose images are searched and whose regions are read.
-        probed: one in so many cells is searched: fewer is slower and finds more.
+        index: index whose images are searched and whose regions are read.
+        probed: one in this many cells is searched; a smaller value is slower and finds more.
 
     Raises:
         FsslibError: faiss is not installed.
@@ -48,9 +52,9 @@ def ivf_index(index: SearchIndex, probed: int = PROBED) -> SearchIndex:
 class IvfIndex(SearchIndex):
     """An inverted file over the usable images: 4 sqrt(N) cells of half-precision embeddings.
 
-    It takes 2 bytes a channel and image in memory, wherever the index behind it lies. The same
-    index gives the same cells: the seed is fixed and faiss runs on one thread, whose sums have one
-    order.
+    It takes 2 bytes of memory per channel and image, wherever the underlying index is stored. The
+    same index always gives the same cells: the seed is fixed, and faiss runs on one thread, which
+    adds in a fixed order.
     """
 
     def __init__(self, index: SearchIndex, faiss: ModuleType, probed: int = PROBED) -> None:
@@ -74,13 +78,13 @@ class IvfIndex(SearchIndex):
         return self.index.regions_of(rows)
 
     def nearest_images(self, embeddings: Tensor, top_n: int) -> Tensor:
-        """See `SearchIndex`; a nearer image in a cell that is not searched is missed."""
+        """See `SearchIndex`. A nearer image is missed if its cell is not searched."""
         number = min(top_n, len(self.usable))
         with threadpool_limits(limits=1):
             _, found = self.searcher.search(unit(embeddings).cpu().numpy(), number)
         places = torch.from_numpy(found)
         rows = self.usable.cpu()[places].to(embeddings.device)
-        short = (places < 0).any(1).to(embeddings.device)  # the cells held fewer images than that
+        short = (places < 0).any(1).to(embeddings.device)  # the cells held too few images
         if short.any():
             rows[short] = self.index.nearest_images(embeddings[short], top_n)
         return rows
@@ -91,7 +95,7 @@ class IvfIndex(SearchIndex):
         return self.index.memory_bytes + 2 * int(self.searcher.d * self.searcher.ntotal)
 
     def to(self, device: torch.device) -> "IvfIndex":
-        """The index behind it for another device; faiss stays on the CPU."""
+        """Move the underlying index to another device; faiss stays on the CPU."""
         moved = copy(self)
         moved.index = self.index.to(device)
         return moved
@@ -108,7 +112,7 @@ def _faiss() -> ModuleType:
 
 
 def _build(faiss: ModuleType, index: SearchIndex, cells: int) -> Any:  # noqa: ANN401 - untyped
-    """Train the cells on a part of the images that is spread evenly, then add all."""
+    """Train the cells on an evenly spread sample of the images, then add all images."""
     images = len(index.usable)
     step = images // (POINTS * cells)
     sample, first = [], 0

@@ -1,7 +1,7 @@
-"""Rectifying prototypes before matching: background by eq. 7, foreground by eq. 8 and 9.
+"""Rectifies prototypes before matching: background by eq. 7, foreground by eq. 8 and 9.
 
-Prototypes are mixed as they are, without normalisation: support prototypes, region embeddings and
-the global background are averages of the same layer, and the paper mixes plain vectors.
+The vectors are mixed without normalisation. Support prototypes, region embeddings and the global
+background are all averages of the same layer, and the paper mixes plain vectors.
 """
 
 from dataclasses import dataclass, replace
@@ -14,20 +14,20 @@ from fsslib.rectification.background import fuse_background
 from fsslib.rectification.index import Regions, SearchIndex
 
 CHUNK = 256
-"""Supports whose regions are gathered at once, 256 x regions of one image: 5 MB at five regions and
-1024 channels. A region's cosine does not depend on it."""
+"""Supports whose regions are gathered at once. The regions of one image per support are held at a
+time: 5 MB at five regions and 1024 channels. A region's cosine does not depend on this number."""
 
 
 @dataclass(frozen=True)
 class Rectification:
-    """What happens to prototypes before matching; the default leaves them as they are.
+    """Settings that rectify prototypes before matching; the default leaves prototypes unchanged.
 
     Attributes:
-        global_background: (C,) float32 for eq. 7, None for the supports' background alone.
-        w: of eq. 7.
-        index: for eq. 8 and 9, None for the plain support prototype.
-        top_n: images of eq. 8.
-        beta: of eq. 8.
+        global_background: (C,) float32 for eq. 7; None uses only the supports' background.
+        w: weight of the global background in eq. 7.
+        index: region index for eq. 8 and 9; None keeps the plain support prototype.
+        top_n: number of images in eq. 8.
+        beta: weight of the regions in eq. 8.
     """
 
     global_background: Tensor | None = None
@@ -37,7 +37,7 @@ class Rectification:
     beta: float = 0.2
 
     def to(self, device: torch.device) -> "Rectification":
-        """The same on another device."""
+        """Return the same settings on another device."""
         background, index = self.global_background, self.index
         return replace(
             self,
@@ -46,13 +46,13 @@ class Rectification:
         )
 
     def background(self, current: Tensor) -> Tensor:
-        """Eq. 7 where it is asked for: (..., C) -> (..., C)."""
+        """Apply eq. 7 if there is a global background: (..., C) -> (..., C)."""
         if self.global_background is None:
             return current
         return fuse_background(self.global_background, current, self.w)
 
     def foreground(self, prototypes: Tensor, embeddings: Tensor) -> Tensor:
-        """Eq. 8 and 9 where they are asked for: twice (S, C), one row a support -> (S, C)."""
+        """Apply eq. 8 and 9 if there is an index: twice (S, C), one row per support -> (S, C)."""
         if self.index is None:
             return prototypes
         return rectify_foreground(prototypes, embeddings, self.index, self.top_n, self.beta)
@@ -63,17 +63,19 @@ def rectify_foreground(
 ) -> Tensor:
     """Pull each support's foreground prototype towards its most relevant mined regions (eq. 8, 9).
 
-    For each support the `top_n` images are chosen by the cosine of the image embeddings, and in
-    each of them the region that is most similar to the prototype. Images without a region are
-    skipped. mu of eq. 9 is made of cosines clamped at 0: a region that points away from the
-    prototype has no weight (with raw negative cosines the weights would change sign or explode);
-    when no region has weight the prototype stays as it is.
+    For each support, the `top_n` images are chosen by the cosine of the image embeddings. From
+    each of these images, the region most similar to the prototype is taken. Images without a region
+    are skipped.
+
+    mu of eq. 9 is computed from cosines clamped at 0, so a region that points away from the
+    prototype has no weight. With raw negative cosines the weights would change sign or explode. If
+    no region has weight, the prototype stays unchanged.
 
     Args:
-        prototypes: (S, C) float32, one a support.
-        support_embeddings: (S, C) float32, average of each support image's features.
-        index: of the pool, for embeddings on their device.
-        top_n: images, at least 1; fewer when the pool is smaller.
+        prototypes: (S, C) float32, one per support.
+        support_embeddings: (S, C) float32, the average of each support image's features.
+        index: index of the pool, for embeddings on their device.
+        top_n: number of images, at least 1; fewer if the pool is smaller.
         beta: weight of the regions, 0 to 1.
 
     Returns:
@@ -89,7 +91,7 @@ def rectify_foreground(
 
 
 def _rectify_chunk(prototypes: Tensor, near: Regions, beta: float) -> Tensor:
-    """Eq. 8 and 9 for prototypes (S, C), given the regions of n images a support."""
+    """Apply eq. 8 and 9 to prototypes (S, C), given the regions of n images per support."""
     best = [
         _nearest_region(prototypes, near.embeddings, first, sizes)
         for first, sizes in zip(near.first.T, near.sizes.T, strict=True)
@@ -102,7 +104,7 @@ def _rectify_chunk(prototypes: Tensor, near: Regions, beta: float) -> Tensor:
 def _nearest_region(
     prototypes: Tensor, regions: Tensor, first: Tensor, sizes: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The region of one image a support that is most similar to the support's prototype.
+    """Find, within one image per support, the region most similar to the support's prototype.
 
     Args:
         prototypes: (S, C).
@@ -114,7 +116,7 @@ def _nearest_region(
         region: (S, C).
         cosine: (S,).
     """
-    # Images differ in their number of regions: rows beyond an image's last repeat its first.
+    # Images differ in their number of regions. Rows past an image's last region repeat its first.
     offsets = torch.arange(int(sizes.max()), device=regions.device)
     rows = first[:, None] + torch.where(offsets < sizes[:, None], offsets, 0)
     cosines = F.cosine_similarity(regions[rows], prototypes[:, None], dim=2)
@@ -123,7 +125,7 @@ def _nearest_region(
 
 
 def _mix(prototypes: Tensor, regions: Tensor, cosines: Tensor, beta: float) -> Tensor:
-    """Eq. 8 with mu of eq. 9: (S, C), (S, n, C) and (S, n) -> (S, C)."""
+    """Apply eq. 8 with mu of eq. 9: (S, C), (S, n, C) and (S, n) -> (S, C)."""
     weight = cosines.clamp(min=0)
     total = weight.sum(1, keepdim=True)
     mu = weight / total.clamp(min=torch.finfo(weight.dtype).tiny)

@@ -1,4 +1,4 @@
-"""What makes several processes one training: batch norm and gradients over the whole batch."""
+"""Batch norm and gradients over the whole batch when several processes train together."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -28,13 +28,19 @@ class _AddUp(torch.autograd.Function):
 
 
 def mean_over_ranks(tensor: Tensor, ranks: Ranks) -> Tensor:
-    """Mean over the ranks, with its gradient; every rank has to call this, and go backward."""
+    """Return the mean over the ranks, with its gradient.
+
+    Every rank has to call this function and run its backward pass.
+    """
     total: Tensor = _AddUp.apply(tensor, ranks)
     return total / ranks.size
 
 
 def from_all_ranks(rows: Tensor, ranks: Ranks) -> Tensor:
-    """(N, D) of each rank to (N * ranks, D) in their order, with its gradient, as above."""
+    """Gather (N, D) of each rank into (N * ranks, D) in rank order, with its gradient.
+
+    Every rank has to call this function and run its backward pass.
+    """
     if ranks.size == 1:
         return rows
     every = rows.new_zeros(ranks.size, *rows.shape)
@@ -44,10 +50,11 @@ def from_all_ranks(rows: Tensor, ranks: Ranks) -> Tensor:
 
 
 class GlobalBatchNorm(nn.BatchNorm2d):
-    """Batch norm over the images of all ranks, which hold equally many of one size.
+    """Batch norm over the images of all ranks.
 
-    Alone it is `nn.BatchNorm2d`, whose state it has. torch's SyncBatchNorm is the same for CUDA
-    only; this runs wherever the ranks can add up.
+    Every rank must hold the same number of images, all of one size. With a single rank this is
+    `nn.BatchNorm2d`, and it has the same state. torch's SyncBatchNorm does the same, but only for
+    CUDA; this class works wherever the ranks can add up tensors.
     """
 
     def __init__(self, channels: int, ranks: Ranks) -> None:
@@ -55,12 +62,12 @@ class GlobalBatchNorm(nn.BatchNorm2d):
         self.ranks = ranks
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise (B, C, h, w), in training by the statistics of all ranks' input."""
+        """Normalise (B, C, h, w); in training, use the statistics of all ranks' input."""
         if not self.training or self.ranks.size == 1:
             return super().forward(input)
         x = input.to(self.weight.dtype)
         mean = mean_over_ranks(x.mean(dim=(0, 2, 3)), self.ranks).view(1, -1, 1, 1)
-        centred = x - mean  # a second pass: the mean square less the squared mean would cancel
+        centred = x - mean  # a second pass: E[x^2] - E[x]^2 would lose digits
         variance = mean_over_ranks(centred.square().mean(dim=(0, 2, 3)), self.ranks)
         self._remember(mean.flatten(), variance, x.numel() // x.shape[1] * self.ranks.size)
         scale = self.weight * torch.rsqrt(variance + self.eps)
@@ -68,7 +75,7 @@ class GlobalBatchNorm(nn.BatchNorm2d):
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """Move the running statistics; their variance is the unbiased one, as in torch."""
+        """Update the running statistics; the running variance is the unbiased one, as in torch."""
         assert self.momentum is not None
         assert self.running_mean is not None
         assert self.running_var is not None
@@ -80,11 +87,12 @@ class GlobalBatchNorm(nn.BatchNorm2d):
 
 @torch.no_grad()
 def average_gradients(parameters: Iterable[nn.Parameter], ranks: Ranks) -> None:
-    """Make every rank's gradients their mean over the ranks, in one exchange a step.
+    """Replace every rank's gradients by their mean over the ranks, in one exchange per step.
 
-    Not `DistributedDataParallel`: with `micro_images` the encoder goes backward once a chunk, and
-    DDP would have to be told which is the last. It would also rename the weights in checkpoints.
-    It hides the exchange behind the backward pass, which gains little here: 50 to 120 MB a step.
+    `DistributedDataParallel` is not used. With `micro_images` the encoder runs backward once per
+    chunk, and DDP would have to be told which chunk is the last. DDP would also rename the weights
+    in checkpoints. It hides the exchange behind the backward pass, but that gains little here: the
+    exchange is 50 to 120 MB per step.
     """
     if ranks.size == 1:
         return
@@ -99,7 +107,7 @@ def require_same_step(step: int, ranks: Ranks) -> None:
     """Check that all ranks begin at the same step.
 
     Raises:
-        FsslibError: they do not, since only some of them have found the checkpoint.
+        FsslibError: the steps differ, because only some ranks have found the checkpoint.
     """
     total = torch.tensor([float(step)], dtype=torch.float64)
     ranks.add_up(total)

@@ -1,4 +1,7 @@
-"""Training state, to go on at any step bit for bit, and the trained model, as safetensors."""
+"""Saves and restores the training state, and saves the trained model, as safetensors.
+
+Training resumes from a checkpoint at any step bit for bit.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,15 +31,15 @@ def save_checkpoint(
     """Write everything that the next step depends on, and the curves so far, atomically.
 
     Args:
-        trainer: to go on with.
-        history: a row a step.
-        path: of the file.
-        about: fold and params that made it, for `fss info`.
+        trainer: trainer whose state is saved.
+        history: one row per step.
+        path: path of the file.
+        about: fold and params of the run, for `fss info`.
     """
     tensors = _weights(trainer)
     for number, parameter in enumerate(trainer.parameters()):
         buffer = trainer.optimizer.state[parameter].get("momentum_buffer")
-        if buffer is not None:  # none before the first step, nor at momentum 0
+        if buffer is not None:  # there is none before the first step or at momentum 0
             tensors[f"momentum.{number}"] = buffer
     tensors |= {"memory.sum": trainer.memory.sum, "memory.weight": trainer.memory.weight}
     head = {"kind": "checkpoint", "step": trainer.step_number, "history": history}
@@ -45,10 +48,10 @@ def save_checkpoint(
 
 
 def restore_checkpoint(trainer: Trainer, path: Path) -> list[Row]:
-    """Bring a fresh trainer to the state that `save_checkpoint` wrote; returns the curves.
+    """Bring a fresh trainer to the state that `save_checkpoint` wrote, and return the curves.
 
     Raises:
-        FsslibError: as `load_model`; the trainer is then as it was.
+        FsslibError: as in `load_model`; the trainer is then unchanged.
     """
     tensors, head = load_tensors(path, "checkpoint", REMEDY)
     step = header_value(head, "step", int, path, REMEDY)
@@ -64,7 +67,7 @@ def restore_checkpoint(trainer: Trainer, path: Path) -> list[Row]:
         restore_module(trainer.head, tensors, "head.")
     for number, parameter in enumerate(trainer.parameters()):
         if f"momentum.{number}" in like:
-            # Strides decide the order of sums: a contiguous copy would not resume bit for bit.
+            # Strides decide the order of sums, so a contiguous copy would not resume bit for bit.
             kept = torch.empty_like(parameter).copy_(tensors[f"momentum.{number}"])
             trainer.optimizer.state[parameter]["momentum_buffer"] = kept
     memory.sum, memory.weight = tensors["memory.sum"], tensors["memory.weight"]
@@ -73,7 +76,7 @@ def restore_checkpoint(trainer: Trainer, path: Path) -> list[Row]:
 
 
 def save_model(trainer: Trainer, path: Path, about: Mapping[str, Any]) -> None:
-    """Write both encoders, the head and the global background prototype with what made them."""
+    """Write both encoders, the head, the global background prototype and the facts in `about`."""
     tensors = _weights(trainer)
     background = trainer.memory.value()
     if background is not None:
@@ -83,7 +86,7 @@ def save_model(trainer: Trainer, path: Path, about: Mapping[str, Any]) -> None:
 
 
 def _weights(trainer: Trainer) -> dict[str, Tensor]:
-    """Both encoders and the head, by their names in a file."""
+    """Return the tensors of both encoders and of the head, by their names in a file."""
     tensors = {
         **named_tensors(trainer.encoder, "online."),
         **named_tensors(trainer.average.model, "average."),

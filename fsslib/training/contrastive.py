@@ -1,4 +1,4 @@
-"""SimCLR's contrastive loss: the paper's table 4 sets it against mining, on the same pool."""
+"""SimCLR's contrastive loss, which the paper's table 4 compares with mining on the same pool."""
 
 from typing import Literal
 
@@ -10,33 +10,34 @@ from fsslib.ranks import ALONE, Ranks
 from fsslib.training.across_ranks import from_all_ranks
 
 Miner = Literal["clusters", "simclr"]
-"""What the pool teaches the encoder: pseudo-masks of sub-clusters, or to know an image again."""
+"""What the encoder learns from the pool: to predict pseudo-masks of sub-clusters, or to match two
+views of the same image."""
 
 TEMPERATURE = 0.1
 PROJECTION = 128
-"""SimCLR's temperature and width of the projection for ImageNet."""
+"""SimCLR's temperature and projection width for ImageNet."""
 
 FIRST_WEIGHT = "2.weight"
-"""Of the projection's state; the mining head has no such tensor."""
+"""Name of the first weight in the projection head's state. The mining head has no such tensor."""
 
 
 def contrastive_loss(
     embeddings: Tensor, temperature: float = TEMPERATURE, ranks: Ranks = ALONE
 ) -> Tensor:
-    """NT-Xent: each view must find the other view of its image among all views.
+    """Compute NT-Xent: each view must find the other view of its image among all views.
 
-    The mean over all 2N views i, with j the other view of the same image, of
+    The loss is the mean over all 2N views i, where j is the other view of the same image, of
 
         -log( exp(cos(z_i, z_j) / t) / sum over k other than i of exp(cos(z_i, z_k) / t) )
 
     Args:
         embeddings: (2N, D) float32; rows n and N + n are the two views of image n.
         temperature: t.
-        ranks: that hold N images each; the other views are those of all of them.
+        ranks: ranks that hold N images each; the other views are those of all ranks.
 
     Returns:
-        Scalar, the mean over this rank's views; 0 for a single image, whose view has nothing else
-        to be told from.
+        Scalar, the mean over this rank's views. It is 0 for a single image, because there is no
+        other image to distinguish it from.
     """
     first, second = normalize(embeddings, dim=1).view(2, -1, embeddings.shape[1])
     count, start = len(first), ranks.number * len(first)
@@ -50,7 +51,7 @@ def contrastive_loss(
 
 
 class ProjectionHead(nn.Sequential):
-    """Global average pooling and two linear layers: (B, C, h, w) to (B, 128)."""
+    """Projection head: global average pooling and two linear layers, (B, C, h, w) to (B, 128)."""
 
     def __init__(self, channels: int, generator: torch.Generator) -> None:
         super().__init__(

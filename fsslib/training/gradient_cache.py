@@ -1,4 +1,4 @@
-"""Encoding a batch in chunks where memory is short, with the gradient of the whole batch."""
+"""Encodes a batch in chunks to save memory, with the gradient of the whole batch."""
 
 from collections.abc import Callable
 from typing import cast
@@ -11,23 +11,23 @@ from fsslib.errors import FsslibError
 
 
 class GradientCache:
-    """The encoder on a batch, with the activations of at most `size` images in memory.
+    """Runs the encoder on a batch with the activations of at most `size` images in memory.
 
-    Losses of chunks do not add up to the loss of the batch: prototypes, batch norm and the means
-    join images. So chunks are encoded without a graph, the loss is computed from their joined
-    features, and each chunk is encoded once more to carry its features' gradient on (Gao et al.
-    2021, arXiv 2101.06983). The result is exact, for one more forward pass.
+    The losses of chunks do not add up to the loss of the batch, because prototypes, batch norm and
+    means combine images. So the chunks are encoded without a graph, and the loss is computed from
+    their joined features. Then each chunk is encoded once more to pass the gradient of its features
+    on (Gao et al. 2021, arXiv 2101.06983). The result is exact and costs one more forward pass.
 
     Args:
-        encode: images (n, ...) to features (n, C, h, w), each image on its own.
-        size: images a chunk; None for all at once.
+        encode: maps images (n, ...) to features (n, C, h, w), each image independently.
+        size: images per chunk; None encodes all images at once.
     """
 
     def __init__(self, encode: Callable[[Tensor], Tensor], size: int | None) -> None:
         self._encode, self._size = encode, size
 
     def encode(self, images: Tensor) -> Tensor:
-        """Features of all images; of several chunks they are a leaf of the graph."""
+        """Return the features of all images; with several chunks they are a leaf of the graph."""
         if self._size is None or len(images) <= self._size:
             return self._encode(images)
         with torch.no_grad():
@@ -35,7 +35,7 @@ class GradientCache:
         return features.requires_grad_()
 
     def backward(self, loss: Tensor, images: Tensor, features: Tensor) -> None:
-        """Add the loss's gradients; `features` is what `encode` gave for `images`."""
+        """Add the gradients of the loss; `features` is what `encode` returned for `images`."""
         loss.backward()
         if self._size is None or len(images) <= self._size:
             return
@@ -46,10 +46,10 @@ class GradientCache:
 
 
 def compiled(encoder: Encoder) -> Callable[[Tensor], Tensor]:
-    """The encoder's forward pass through torch.compile; the encoder itself stays as it is.
+    """Return the encoder's forward pass through torch.compile; the encoder itself is unchanged.
 
     Raises:
-        FsslibError: at the first image, where torch finds no compiler.
+        FsslibError: at the first image, if torch finds no compiler.
     """
     from torch._dynamo.exc import BackendCompilerFailed  # slow to import
 

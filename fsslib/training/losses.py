@@ -12,18 +12,18 @@ from fsslib.training.across_ranks import GlobalBatchNorm
 
 HEAD_WIDTH = 256
 LAST_BIAS = "6.bias"
-"""Of the head's state: one value a class, K + 1."""
+"""Name of the last bias in the head's state. It has one value per class, K + 1 in all."""
 
 
 def episode_prototypes(features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Prototypes of each episode from its supports (eq. 2), the mean over the shots.
+    """Compute the prototypes of each episode from its supports (eq. 2), as the mean over the shots.
 
     Args:
-        features: (P, S, C, h, w) float32 of the supports.
-        masks: (P, S, H, W) uint8, 1 the class, 0 background, 255 ignore.
+        features: (P, S, C, h, w) float32 features of the supports.
+        masks: (P, S, H, W) uint8; 1 is the class, 0 background, 255 ignored.
 
     Returns:
-        foreground, background: (P, C) float32; zero where no support has such a pixel.
+        foreground, background: (P, C) float32; zero if no support has such a pixel.
     """
     kinds = torch.stack([masks == 1, masks == 0], dim=2).float()
     weights = project_masks(kinds, (features.shape[-2], features.shape[-1]))
@@ -36,7 +36,7 @@ def episode_prototypes(features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]
 
 
 def score_map(features: Tensor, prototypes: Tensor, sigma: float) -> Tensor:
-    """Scaled cosine of every location with every prototype: the logits of eq. 5.
+    """Compute the scaled cosine of every location with every prototype, the logits of eq. 5.
 
     Args:
         features: (P, C, h, w) float32.
@@ -44,7 +44,7 @@ def score_map(features: Tensor, prototypes: Tensor, sigma: float) -> Tensor:
         sigma: factor before the softmax.
 
     Returns:
-        (P, n, h, w) float32 in -sigma to sigma.
+        (P, n, h, w) float32, from -sigma to sigma.
     """
     unit = normalize(features.flatten(2), dim=1)
     scores = normalize(prototypes, dim=2) @ unit
@@ -59,14 +59,14 @@ def query_scores(
     share: float,
     sigma: float,
 ) -> Tensor:
-    """Logits of each episode's query (eq. 5), the global background fused in (eq. 7).
+    """Compute the logits of each episode's query (eq. 5) with the fused background (eq. 7).
 
     Args:
-        features: (P, C, h, w) float32 of the queries.
-        foreground: (P, C) float32, of `episode_prototypes`.
-        background: (P, C) float32, likewise.
-        known: (C,) float32 global background prototype, or None before there is one.
-        share: of `known` in the background.
+        features: (P, C, h, w) float32 features of the queries.
+        foreground: (P, C) float32, from `episode_prototypes`.
+        background: (P, C) float32, from `episode_prototypes`.
+        known: (C,) float32 global background prototype, or None if there is none yet.
+        share: weight of `known` in the background.
         sigma: factor before the softmax.
 
     Returns:
@@ -78,13 +78,13 @@ def query_scores(
 
 
 def pixel_loss(scores: Tensor, masks: Tensor) -> Tensor:
-    """Cross-entropy at image size: mean over an image's pixels, then over images (eq. 4).
+    """Compute the cross-entropy at image size: mean over an image's pixels, then images (eq. 4).
 
-    The paper's eq. 4 lacks the minus sign of a loss; this is the negative of it.
+    The paper's eq. 4 lacks the minus sign of a loss; this function computes its negative.
 
     Args:
         scores: (B, n, h, w) float32 logits at feature size.
-        masks: (B, H, W) uint8 in 0 to n - 1, 255 ignored.
+        masks: (B, H, W) uint8 in 0 to n - 1; 255 is ignored.
 
     Returns:
         Scalar; an image without a valid pixel counts as 0.

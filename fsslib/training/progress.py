@@ -1,4 +1,4 @@
-"""Two numbers beside the losses that tell whether episodes and mining learn."""
+"""Two numbers besides the losses that show whether episodes and mining learn."""
 
 import torch
 from torch import Tensor
@@ -8,22 +8,23 @@ from fsslib.mining.pooling import upsample
 
 
 def predicted_labels(scores: Tensor, size: tuple[int, int]) -> Tensor:
-    """The best class of every pixel: (B, n, h, w) logits to (B, H, W) int64 in 0 to n - 1."""
+    """Return each pixel's best class: (B, n, h, w) logits to (B, H, W) int64 in 0 to n - 1."""
     return upsample(scores.detach().float(), size).argmax(dim=1)
 
 
 def label_agreement(scores: Tensor, masks: Tensor) -> Tensor:
-    """Share of the valid pixels whose best class is the mask's, told from those of a grid.
+    """Estimate the share of valid pixels whose best class equals the mask, from a grid of pixels.
 
-    The pixels nearest to the feature locations: there the upsampled scores are the scores. Over all
-    pixels it would take 2 % of a training step's time instead of nothing.
+    The grid consists of the pixels nearest to the feature locations, where the upsampled scores
+    equal the scores. Comparing all pixels would take 2 % of a training step's time; the grid takes
+    almost none.
 
     Args:
         scores: (B, n, h, w) logits at feature size.
-        masks: (B, H, W) uint8 in 0 to n - 1, 255 ignored.
+        masks: (B, H, W) uint8 in 0 to n - 1; 255 is ignored.
 
     Returns:
-        Scalar float32 in 0 to 1; 0 where no pixel is valid.
+        Scalar float32 in 0 to 1; 0 if no pixel is valid.
     """
     sampled = _at_locations(masks, (scores.shape[-2], scores.shape[-1]))
     valid = sampled != IGNORE
@@ -32,7 +33,7 @@ def label_agreement(scores: Tensor, masks: Tensor) -> Tensor:
 
 
 def _at_locations(masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, H, W) to (B, h, w): align_corners locations, rounded to pixels."""
+    """Sample (B, H, W) at the align_corners locations, rounded to pixels: (B, h, w)."""
     rows, columns = (
         torch.linspace(0, full - 1, few, device=masks.device).round().long()
         for full, few in zip(masks.shape[-2:], size, strict=True)
@@ -41,16 +42,16 @@ def _at_locations(masks: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def foreground_iou(scores: Tensor, masks: Tensor) -> Tensor:
-    """IoU of the foreground in each query, the mean over the episodes.
+    """Compute the foreground IoU of each query and return the mean over the episodes.
 
     Args:
         scores: (P, 2, h, w) logits at feature size, background first.
-        masks: (P, H, W) uint8, 1 the class, 0 background, 255 ignored.
+        masks: (P, H, W) uint8; 1 is the class, 0 background, 255 ignored.
 
     Returns:
         Scalar float32 in 0 to 1; an episode with neither truth nor prediction counts as 0.
     """
-    # One map to upsample, not two: upsampling is linear.
+    # Upsampling is linear, so one map is upsampled instead of two.
     lead = scores.detach()[:, 1].float() - scores.detach()[:, 0].float()
     won = upsample(lead, (masks.shape[-2], masks.shape[-1])) > 0
     true, valid = masks == 1, masks != IGNORE

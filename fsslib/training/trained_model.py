@@ -1,4 +1,4 @@
-"""What training leaves for evaluation, read back."""
+"""Reads the trained model that training leaves for evaluation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ REMEDY = "run the stage 'train' again"
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What training leaves for evaluation.
+    """The result of training that evaluation uses.
 
     Attributes:
-        encoder: the weight average (`ema`) or the last weights.
+        encoder: encoder with averaged weights (`ema`) or with the last weights.
         background: (C,) float32 global background prototype (eq. 6), or None (m = 1).
-        head: the auxiliary head's state, empty for a baseline.
-        about: backbone, K + 1 and the settings that made it.
+        head: state of the auxiliary head; empty for a baseline.
+        about: backbone, K + 1 and the settings that made the model.
     """
 
     encoder: Encoder
@@ -44,15 +44,15 @@ class TrainedModel:
 
 
 def load_model(path: Path, ema: bool) -> TrainedModel:
-    """Read a model; never unpickles.
+    """Read a model; nothing is unpickled.
 
     Args:
         path: file that `save_model` wrote.
-        ema: take the averaged encoder instead of the last one.
+        ema: whether to take the averaged encoder instead of the last one.
 
     Raises:
-        FsslibError: missing, damaged, foreign or older file, a tensor too few or too many, of
-            another shape or type, or not finite.
+        FsslibError: the file is missing, damaged, of another kind or of an older version, or a
+            tensor is missing, superfluous, of another shape or type, or not finite.
     """
     tensors, head = load_tensors(path, KIND, REMEDY)
     backbone = header_value(head, "backbone", str, path, REMEDY)
@@ -67,7 +67,7 @@ def load_model(path: Path, ema: bool) -> TrainedModel:
 
 
 def _expected(tensors: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tensor]:
-    """Tensors of the form that a model has; head and background only if there is any of them."""
+    """Return tensors of the shapes a model has; head and background only if the file has them."""
     like = {**named_tensors(encoder, "online."), **named_tensors(encoder, "average.")}
     if any(name.startswith("head.") for name in tensors):
         like |= named_tensors(_head(tensors, encoder.channels), "head.")
@@ -77,9 +77,9 @@ def _expected(tensors: Mapping[str, Tensor], encoder: Encoder) -> dict[str, Tens
 
 
 def _head(tensors: Mapping[str, Tensor], channels: int) -> nn.Module:
-    """The head that a model's tensors are of, with weights of its own."""
+    """Build the head that a model's tensors belong to, with weights of its own."""
     if f"head.{FIRST_WEIGHT}" in tensors:
         return ProjectionHead(channels, torch.Generator())
-    # The file itself says for how many sub-clusters; a head without this tensor is refused.
+    # The file itself gives the number of classes. A head without this tensor is rejected.
     classes = tensors.get(f"head.{LAST_BIAS}", torch.zeros(1)).numel()
     return MiningHead(channels, classes, torch.Generator())

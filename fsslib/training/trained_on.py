@@ -1,4 +1,4 @@
-"""What trained a model, as its header says: which images, how many, photographs or rendered."""
+"""The training images of a model, as its header describes them: dataset, number and kind."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -7,19 +7,19 @@ from typing import Any
 from fsslib.data.manifest import Manifest
 
 RENDERED = "procedural"
-"""The dataset whose images are rendered; all others hold photographs."""
+"""The dataset whose images are rendered. All other datasets hold photographs."""
 
 KEY = "trained_on"
 
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """The labelled images of a fold.
+    """The labelled training images of a fold.
 
     Attributes:
         dataset: `procedural`, `pascal`, `coco` or `folder`.
-        images: number of training images with a base class, 0 where the header does not say.
-        rendered: whether they are rendered scenes instead of photographs.
+        images: number of training images with a base class; 0 if the header does not give it.
+        rendered: whether the images are rendered scenes instead of photographs.
         classes: names of the base classes.
     """
 
@@ -30,7 +30,7 @@ class TrainedOn:
 
     @classmethod
     def of_fold(cls, manifest: Manifest, fold: int) -> "TrainedOn":
-        """What a fold of a dataset trains on."""
+        """Describe the images that a fold of a dataset trains on."""
         return cls(
             manifest.dataset,
             len(manifest.labelled(fold)),
@@ -40,9 +40,10 @@ class TrainedOn:
 
     @classmethod
     def read(cls, about: Mapping[str, Any]) -> "TrainedOn | None":
-        """What a model's header says, None where it says nothing.
+        """Read the description from a model's header; None if there is none.
 
-        Models of version 0.1 do not say it. Those with its own rendered weights saw no photograph.
+        Models of version 0.1 have no description. If they started from the project's own rendered
+        weights, they saw no photograph.
         """
         found = about.get(KEY)
         if not isinstance(found, dict):
@@ -58,11 +59,11 @@ class TrainedOn:
             return None
 
     def header(self) -> dict[str, Any]:
-        """For a model's header, under `KEY`."""
+        """Return the entry for a model's header, which is stored under `KEY`."""
         return {**asdict(self), "classes": list(self.classes)}
 
     def __str__(self) -> str:
-        """Such as `434 rendered scenes of procedural, 15 classes`."""
+        """Return a text such as `434 rendered scenes of procedural, 15 classes`."""
         kind = "rendered scenes" if self.rendered else "photographs"
         many = f"{self.images} {kind}" if self.images else kind
         classes = f", {len(self.classes)} classes" if self.classes else ""

@@ -1,4 +1,4 @@
-"""Joint training (eq. 1): episodes for transferable metric, pseudo-masks for latent classes."""
+"""Joint training (eq. 1): episodes for a transferable metric, pseudo-masks for latent classes."""
 
 import math
 from collections.abc import Iterator
@@ -26,26 +26,28 @@ Row = dict[str, float]
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How to train.
+    """Settings of a training run.
 
     Attributes:
-        iterations: steps.
-        lr: of the encoder.
-        head_lr: of the auxiliary head.
-        momentum: of SGD.
-        weight_decay: of SGD.
-        ema_decay: of the weight average.
+        iterations: number of steps.
+        lr: learning rate of the encoder.
+        head_lr: learning rate of the auxiliary head.
+        momentum: momentum of SGD.
+        weight_decay: weight decay of SGD.
+        ema_decay: decay of the weight average.
         m: momentum of the global background prototype (eq. 6).
-        background_share: its share in a training episode's background (eq. 7), 0 for none.
+        background_share: weight of the global background prototype in a training episode's
+            background (eq. 7); 0 for none.
         sigma: factor on the cosine (eq. 5).
         pseudo_weight: lambda of eq. 1.
-        precision: of forward and backward passes.
-        seed: of the head's initial weights.
-        lr_steps: steps at which the rates drop to a tenth; None for each third of the iterations,
-            the paper's 2000 and 4000 of 6000.
-        micro_images: encoded at once with their gradients in memory, None for the whole batch.
-        compile: run the encoder through torch.compile.
-        miner: pseudo-masks of the pool, or in their place the contrast of two views (table 4).
+        precision: precision of the forward and backward passes.
+        seed: seed of the head's initial weights.
+        lr_steps: steps at which the learning rates drop to a tenth. None drops them after each
+            third of the iterations, like the paper's 2000 and 4000 of 6000.
+        micro_images: images encoded at once with their gradients in memory; None for the whole
+            batch.
+        compile: whether to run the encoder through torch.compile.
+        miner: what the pool is used for: pseudo-masks, or the contrast of two views (table 4).
     """
 
     iterations: int
@@ -67,16 +69,17 @@ class TrainSettings:
 
 
 class Trainer:
-    """Everything that training changes, and one step of it.
+    """The state that training changes, and one step of training.
 
-    Several ranks hold a trainer each, step at the same time on their parts of the batch, and stay
-    the same to the bit: what a step changes is computed from sums over all ranks.
+    With several ranks, each rank holds its own trainer, and all of them step at the same time on
+    their parts of the batch. They stay bit-identical, because every change is computed from sums
+    over all ranks.
 
     Args:
-        encoder: with its initial weights; trained in place.
+        encoder: encoder with its initial weights; it is trained in place.
         classes: K + 1 (`miner: simclr` ignores it), or None to train on episodes alone.
         settings: see `TrainSettings`.
-        device: to train on.
+        device: device to train on.
         ranks: this process among those that train together.
     """
 
@@ -111,7 +114,7 @@ class Trainer:
         self.step_number = 0
 
     def learning_rate(self, step: int) -> float:
-        """Rate of the encoder at a step, counted from 0 (section 4.1)."""
+        """Return the encoder's learning rate at a step, counted from 0 (section 4.1)."""
         settings = self.settings
         if settings.lr_steps is None:
             drops = 3 * step // settings.iterations
@@ -120,7 +123,9 @@ class Trainer:
         return settings.lr * 0.1**drops
 
     def step(self, batch: Batch) -> Row:
-        """One update; returns, over all ranks, losses, rate and how well both branches do (0 to 1).
+        """Make one update and return its row: losses, learning rate and progress, over all ranks.
+
+        The progress numbers tell how well both branches do, from 0 to 1.
 
         Raises:
             FsslibError: the loss is not finite.
@@ -136,7 +141,7 @@ class Trainer:
         episode, pseudo, progress = self._losses(features, batch)
         loss = episode if pseudo is None else episode + settings.pseudo_weight * pseudo  # eq. 1
         row = self._means(loss=loss, episode=episode, pseudo=pseudo, **progress)
-        if not math.isfinite(row["loss"]):  # on every rank alike
+        if not math.isfinite(row["loss"]):  # the same on every rank
             raise FsslibError(
                 f"the loss became {row['loss']} at step {self.step_number}: lower training.lr"
             )
@@ -149,11 +154,11 @@ class Trainer:
         return {**row, "lr": rate}
 
     def parameters(self) -> list[nn.Parameter]:
-        """Everything that is optimised, in the optimiser's order."""
+        """Return all optimised parameters, in the optimiser's order."""
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def _images(self, batch: Batch) -> Tensor:
-        """All images of a batch on the device: supports, queries, pool; (n, 3, c, c) uint8."""
+        """Move all images of a batch to the device: supports, queries, pool; (n, 3, c, c) uint8."""
         parts = [batch["support_images"].flatten(0, 1), batch["query_images"]]
         if self.head is not None:
             parts.append(batch["pool_images"])
@@ -163,7 +168,7 @@ class Trainer:
         return torch.cat(parts)
 
     def _sent(self, tensor: Tensor) -> Tensor:
-        """On the device; from pinned memory without waiting for what it is still computing."""
+        """Move a tensor to the device; from pinned memory, without waiting for its running work."""
         return tensor.to(self.device, non_blocking=True)
 
     def _autocast(self) -> torch.autocast:
@@ -171,7 +176,7 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=wanted)
 
     def _encode(self, images: Tensor) -> Tensor:
-        """Images (n, 3, c, c) uint8 to features (n, C, h, w) of the precision."""
+        """Encode images (n, 3, c, c) uint8 to features (n, C, h, w) in the set precision."""
         ready = normalise(images).contiguous(memory_format=torch.channels_last)
         with self._autocast():
             features: Tensor = self._run(ready)
@@ -180,7 +185,7 @@ class Trainer:
     def _losses(
         self, features: Tensor, batch: Batch
     ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-        """L_gt of eq. 4, L_pseudo and progress; updates the background memory (eq. 6)."""
+        """Compute L_gt of eq. 4, L_pseudo and progress; update the background memory (eq. 6)."""
         pairs, shot = batch["support_images"].shape[:2]
         with self._autocast():
             pool = features[pairs * (shot + 1) :]
@@ -210,7 +215,10 @@ class Trainer:
         return episode, pixel_loss(head_scores, labels), progress
 
     def _remember(self, background: Tensor, masks: Tensor) -> None:
-        """Eq. 6 with the mean over all ranks' pairs whose supports show background, if any do."""
+        """Apply eq. 6 with the mean over the pairs of all ranks whose supports show background.
+
+        Without such a pair nothing changes.
+        """
         present = (masks == 0).flatten(1).any(dim=1)
         total = torch.cat([background[present].detach().sum(dim=0), present.sum().view(1)])
         self.ranks.add_up(total)
@@ -218,13 +226,13 @@ class Trainer:
             self.memory.update(total[:-1] / total[-1])
 
     def _means(self, **terms: Tensor | None) -> Row:
-        """Means over the ranks as numbers, of the terms that there are."""
+        """Return the means over the ranks as numbers, for the terms that are not None."""
         known = {name: term.detach() for name, term in terms.items() if term is not None}
         total = torch.stack(list(known.values()))
         self.ranks.add_up(total)
         return dict(zip(known, (total / self.ranks.size).tolist(), strict=True))
 
     def run(self, batches: Iterator[Batch]) -> Iterator[Row]:
-        """Step through `batches`, yielding each step's row."""
+        """Step through `batches` and yield each step's row."""
         for batch in batches:
             yield self.step(batch)

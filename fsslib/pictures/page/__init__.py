@@ -1,4 +1,4 @@
-"""A run as one HTML file: no script, no network, pictures inside."""
+"""The report of a run as one HTML file, without scripts or requests, with embedded pictures."""
 
 from fsslib.pictures.page.page import report_html
 from fsslib.pictures.page.run import FoldRun, read_fold

@@ -1,4 +1,4 @@
-"""Curves as inline SVG."""
+"""Draws curves as inline SVG."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,20 +8,21 @@ from markupsafe import Markup
 from fsslib.pictures.page.run import Curve
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
-"""Okabe and Ito's: told apart by colour-blind readers, and each curve has its own dashes, too."""
+"""Okabe and Ito's colours, which colour-blind readers can tell apart. Each curve also has its own
+dashes."""
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 2")
 WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 28, 34
 MOST = 240
-"""Points drawn of a curve: more than that is ink, not information."""
+"""Largest number of points drawn per curve. More points would add ink but no information."""
 
 
 def line_chart(curves: Mapping[str, Curve], top: float | None = None) -> Markup:
-    """Curves over the same steps, from 0 up, with a legend above.
+    """Draw curves over the same steps, from 0 upwards, with a legend above.
 
     Args:
         curves: label -> curve, at least one with at least one point.
-        top: of the axis; the greatest value drawn where None.
+        top: top of the axis; None for the greatest value drawn.
     """
     drawn = {label: thinned(curve) for label, curve in curves.items() if curve}
     points = [point for curve in drawn.values() for point in curve]
@@ -60,14 +61,14 @@ def line_chart(curves: Mapping[str, Curve], top: float | None = None) -> Markup:
 
 
 def thinned(curve: Curve, most: int = MOST) -> Curve:
-    """At most `most` points, each the mean of as many neighbours."""
+    """Thin a curve to at most `most` points, each the mean of a group of neighbours."""
     size = math.ceil(len(curve) / most)
     groups = [curve[i : i + size] for i in range(0, len(curve), size)]
     return [(_mean([x for x, _ in g]), _mean([y for _, y in g])) for g in groups]
 
 
 def ticks(highest: float, count: int = 4) -> list[float]:
-    """Round numbers from 0 to at least `highest`, about `count` steps of 1, 2, 2.5 or 5."""
+    """Return round numbers from 0 to at least `highest`, about `count` steps of 1, 2, 2.5 or 5."""
     if not highest > 0:
         return [0.0, 1.0]
     power = 10.0 ** math.floor(math.log10(highest / count))

@@ -1,4 +1,4 @@
-"""What a reader has to know before the numbers: what is missing, and what does not fit together."""
+"""Finds what a reader has to know before the numbers: missing parts and contradictions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,23 +6,23 @@ from typing import Any
 from fsslib.pictures.page.run import FoldRun
 
 HEADS = ("dataset", "protocol", "ways", "search", "resize", "long_side")
-"""Keys that both params and a fold's metrics hold."""
+"""Keys that are in both params and a fold's metrics."""
 
 
 def shots_of(metrics: Mapping[str, Any]) -> list[int]:
-    """Numbers of shots that were evaluated."""
+    """Return the numbers of shots that were evaluated."""
     return [int(key.removeprefix("shot")) for key in metrics if key.startswith("shot")]
 
 
 def notices(
     params: Mapping[str, Any], overall: Mapping[str, Any] | None, folds: Sequence[FoldRun]
 ) -> list[str]:
-    """Sentences about a run, none for one that is whole.
+    """Return sentences about missing or contradictory parts of a run; none if it is complete.
 
     Args:
         params: content of params.yaml.
-        overall: as `summarize` wrote it, None where it has not run.
-        folds: those of params.yaml.
+        overall: what `summarize` wrote; None if it has not run.
+        folds: the folds of params.yaml.
     """
     found = [f"Fold {f.fold} has not run." for f in folds if f.empty]
     found += [
@@ -47,7 +47,10 @@ def _said(value: object) -> object:
 
 
 def _apart(overall: Mapping[str, Any], folds: Sequence[FoldRun]) -> list[str]:
-    """Folds whose own numbers are not those that were averaged, and folds averaged beside them."""
+    """Return the folds whose own numbers differ from those that were averaged.
+
+    A fold that has only one of the two numbers differs as well.
+    """
     apart = set()
     for shot in shots_of(overall):
         averaged = overall[f"shot{shot}"]["folds"]

@@ -1,4 +1,4 @@
-"""The pipeline as a small drawing: one line of steps, lying for screens and standing for phones."""
+"""Draws the pipeline as one line of steps, horizontal for screens and vertical for phones."""
 
 from markupsafe import Markup
 
@@ -15,19 +15,19 @@ STEPS = (
 )
 EPISODES = ("episodes", "frozen, seeded")
 FIRST, LAST, BESIDE = 3, 7, 5
-"""Steps that run once a fold; where `episodes` stands beside the line."""
+"""First and last step that run once per fold, and the step beside which `episodes` stands."""
 EDGE, MARGIN = 14, 10
 Point = tuple[float, float]
 
 
 def pipeline_drawing(standing: bool) -> Markup:
-    """All steps, `episodes` beside them, and a frame around what runs once a fold."""
+    """Draw all steps, with `episodes` beside them and a frame around the steps of each fold."""
     pitch, width, height = (62, 150, 44) if standing else (116, 102, 46)
     along, across = (height, width) if standing else (width, height)
     beside = EDGE + across + (30 if standing else 34)
 
     def point(main: float, cross: float) -> Point:
-        """Along the line of steps and across it, as x and y."""
+        """Convert positions along and across the line of steps to x and y."""
         return (cross, main + MARGIN) if standing else (main + MARGIN, cross)
 
     def box(words: tuple[str, str], main: float, cross: float) -> Markup:
@@ -71,7 +71,7 @@ def _frame(start: Point, end: Point, standing: bool) -> Markup:
 
 
 def _arrow(*points: Point) -> Markup:
-    """A line through points with a head at the last."""
+    """Draw a line through points with an arrowhead at the last one."""
     (x0, y0), (x, y) = points[-2:]
     dx, dy = (x > x0) - (x < x0), (y > y0) - (y < y0)
     head = [(x, y), (x - 7 * dx - 4 * dy, y - 7 * dy - 4 * dx)]

@@ -1,4 +1,4 @@
-"""The whole page."""
+"""Writes the whole report page."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,21 +19,23 @@ HERE = Path(__file__).parent
 def report_html(
     params: Mapping[str, Any], overall: Mapping[str, Any] | None, folds: Sequence[FoldRun]
 ) -> str:
-    """A run as one page. The same run gives the same page; every text of the run is escaped.
+    """Return the report of a run as one HTML page.
+
+    The same run gives the same page. Every text of the run is escaped.
 
     Args:
         params: content of params.yaml.
-        overall: as `summarize` wrote it, None where it has not run.
-        folds: those of params.yaml, run or not.
+        overall: what `summarize` wrote; None if it has not run.
+        folds: the folds of params.yaml, run or not.
 
     Returns:
-        HTML that loads nothing, whose security policy forbids scripts and requests.
+        HTML that loads nothing; its security policy forbids scripts and requests.
     """
     metrics = [m for m in (overall, *(f.metrics for f in folds)) if m]
     shots = sorted({shot for m in metrics for shot in shots_of(m)})
     environment = Environment(
         loader=FileSystemLoader(HERE),
-        autoescape=True,  # class names, params and file names are other people's text
+        autoescape=True,  # class names, params and file names come from the user
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -56,7 +58,7 @@ def report_html(
 
 
 def _code(text: str) -> Markup:
-    """Escaped text, with what stands in backticks as code."""
+    """Escape a text and mark the parts in backticks as code."""
     parts = [escape(part) for part in text.split("`")]
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if number % 2 else part
@@ -75,5 +77,5 @@ def _tile(overall: Mapping[str, Any], shot: int) -> dict[str, Any]:
 
 
 def _seeds(metrics: Sequence[Mapping[str, Any]]) -> int:
-    """Evaluation seeds behind a deviation, the most of any result."""
+    """Return the largest number of evaluation seeds behind any result's deviation."""
     return max((len(m[f"shot{s}"]["seeds"]) for m in metrics for s in shots_of(m)), default=0)

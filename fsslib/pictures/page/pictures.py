@@ -1,4 +1,4 @@
-"""Pictures inside a page: smaller where that is possible, as data URIs."""
+"""Embeds pictures in a page as data URIs, reduced in size if possible."""
 
 import base64
 import io
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from PIL import Image, features
 
 WIDEST = 1600
-"""px: wider sheets are scaled down; a page shows less than that."""
+"""Largest width in px. Wider sheets are scaled down; a page shows fewer pixels than that."""
 QUALITY = 82
 
 
@@ -21,9 +21,9 @@ class Embedded:
 
 
 def embed(content: bytes) -> Embedded | None:
-    """A picture as WebP, or as it is where that is smaller; None if it is no picture.
+    """Return a picture as WebP, or unchanged if that is smaller; None if it is not a picture.
 
-    Photographs in PNG take six times the bytes, and a report holds four sheets of them a fold.
+    Photographs in PNG take six times the bytes, and a report holds four sheets of them per fold.
     """
     try:
         with Image.open(io.BytesIO(content)) as opened:

@@ -1,4 +1,4 @@
-"""Which episodes went well and which did not."""
+"""Ranks episodes by IoU to show the best and the worst."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,14 @@ from fsslib.data.images import UInt8
 from fsslib.evaluation.episodes import Episode
 
 EACH = 4
-"""Episodes shown as the best, and as the worst."""
+"""Number of episodes shown as the best, and as the worst."""
 
 
 def different_queries(episodes: Sequence[Episode], most: int) -> list[Episode]:
-    """The first episodes of the fewest shots, no query twice: ten times the same says nothing."""
+    """Return the first episodes with the fewest shots, each with another query.
+
+    The same query ten times would show nothing new.
+    """
     fewest = min(episode.shots for episode in episodes)
     first: dict[str, Episode] = {}
     for episode in episodes:
@@ -23,19 +26,22 @@ def different_queries(episodes: Sequence[Episode], most: int) -> list[Episode]:
 
 
 def episode_iou(predicted: UInt8, truth: UInt8, class_id: int) -> float:
-    """IoU of an episode's query, 0 to 1.
+    """Return the IoU of an episode's query, 0 to 1.
 
     Args:
         predicted: (H, W) class ids.
-        truth: (H, W) class ids, 255 ignored.
-        class_id: of the episode's first way.
+        truth: (H, W) class ids; 255 is ignored.
+        class_id: class of the episode's first way.
     """
     won, true, counted = predicted == class_id, truth == class_id, truth != IGNORE
     return float((won & true & counted).sum() / max(1, ((won | true) & counted).sum()))
 
 
 def best_and_worst(ious: Sequence[float], each: int = EACH) -> tuple[list[int], list[int]]:
-    """Numbers of the best, best first, and of the worst, worst first; none is both."""
+    """Return the indices of the best episodes, best first, and of the worst, worst first.
+
+    No episode is in both lists.
+    """
     order = np.argsort(np.asarray(ious), kind="stable").tolist()
     each = min(each, len(order) // 2)
     return order[::-1][:each], order[:each]

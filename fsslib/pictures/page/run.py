@@ -1,4 +1,4 @@
-"""What a run left of a fold; whatever is missing is None, and the page says so."""
+"""Reads what a run left for a fold; a missing part is None, and the page says so."""
 
 import csv
 import math
@@ -19,15 +19,16 @@ PICTURES = ("training", "clusters", "pseudo", "episodes")
 
 @dataclass(frozen=True)
 class FoldRun:
-    """One fold.
+    """Results of one fold.
 
     Attributes:
-        fold: its number.
-        metrics: as `evaluate` wrote them, None where it has not run.
-        clusters: what the sub-clusters are made of, None where `cluster` has not run.
-        curves: name -> curve of training, without those that training has not written.
-        pictures: name -> content of the file, without those that are not there.
-        ranked: episodes among which the pictures `best` and `worst` were picked, 0 without them.
+        fold: number of the fold.
+        metrics: what `evaluate` wrote; None if it has not run.
+        clusters: what the sub-clusters consist of; None if `cluster` has not run.
+        curves: name -> curve of training; only the curves that training has written.
+        pictures: name -> content of the file; only the files that exist.
+        ranked: number of episodes from which the pictures `best` and `worst` were picked; 0
+            without these pictures.
     """
 
     fold: int
@@ -39,21 +40,21 @@ class FoldRun:
 
     @property
     def empty(self) -> bool:
-        """Nothing of the fold has run."""
+        """Whether nothing of the fold has run."""
         return not (self.metrics or self.clusters or self.curves or self.pictures)
 
 
 def read_fold(fold: int, results: Path, curves: Path, cluster_report: Path) -> FoldRun:
-    """Gather what there is of a fold.
+    """Gather the existing results of a fold.
 
     Args:
-        fold: its number.
-        results: its folder of results, with metrics.json and the pictures.
-        curves: folder of training's TSV files, one a curve.
+        fold: number of the fold.
+        results: folder of the fold's results, with metrics.json and the pictures.
+        curves: folder of training's TSV files, one per curve.
         cluster_report: JSON file about the sub-clusters.
 
     Raises:
-        FsslibError: a file is there and cannot be read.
+        FsslibError: a file exists but cannot be read.
     """
     files = {name: results / f"{name}.png" for name in PICTURES}
     return FoldRun(
@@ -66,7 +67,7 @@ def read_fold(fold: int, results: Path, curves: Path, cluster_report: Path) -> F
 
 
 def read_curve(path: Path) -> Curve:
-    """Step and value of each line of a TSV file with one heading line.
+    """Return step and value of each line of a TSV file with one heading line.
 
     Raises:
         FsslibError: a line is not two numbers.

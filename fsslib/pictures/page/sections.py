@@ -1,4 +1,4 @@
-"""The parts of the page as plain values, which the template writes."""
+"""Builds the parts of the page as plain values for the template."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -25,14 +25,17 @@ CHARTS = (
 
 
 def cell(value: float | None) -> str:
-    """Percent with two decimals."""
+    """Format a percentage with two decimals."""
     return "-" if value is None else f"{value:.2f}"
 
 
 def result_rows(
     overall: Mapping[str, Any] | None, folds: Sequence[FoldRun], shots: Sequence[int]
 ) -> list[Json]:
-    """A row a fold and one of the mean; of each shot mIoU, deviation over seeds, FB-IoU."""
+    """Return a row per fold and one for the mean.
+
+    Each row has mIoU and FB-IoU with their deviations over seeds, for each number of shots.
+    """
     named = [(f"fold {fold.fold}", fold.metrics, False) for fold in folds]
     if overall is not None:
         named.append(("mean", overall, True))
@@ -50,7 +53,10 @@ def _cells(metrics: Mapping[str, Any] | None, shots: Sequence[int]) -> Iterator[
 
 
 def class_bars(fold: FoldRun) -> list[Json]:
-    """A row a class, in the order of the metrics; a bar a number of shots, in percent."""
+    """Return a row per class, in the order of the metrics.
+
+    A row has one bar per number of shots, in percent.
+    """
     metrics = fold.metrics or {}
     shots = shots_of(metrics)
     names = dict.fromkeys(name for s in shots for name in metrics[f"shot{s}"]["episodes"])
@@ -68,7 +74,7 @@ def class_bars(fold: FoldRun) -> list[Json]:
 
 
 def fold_section(fold: FoldRun, mine: bool) -> Json:
-    """Curves and pictures of a fold."""
+    """Return the curves and pictures of a fold."""
     return {
         "number": fold.fold,
         "empty": fold.empty,
@@ -91,7 +97,7 @@ def _charts(fold: FoldRun) -> Iterator[tuple[str, Markup]]:
 
 
 def flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted keys and their values as text."""
+    """Yield the dotted keys and their values as text."""
     for key, value in params.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""The pictures of a fold, each with its title and caption."""
+"""Prepares the pictures of a fold, each with its title and caption."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -36,6 +36,7 @@ SHEETS = {
         "the best nor the worst were picked.",
     ),
 }
+"""Picture -> stage that draws it, title, caption."""
 RANKED = {
     "best": "The best {} of {} episodes",
     "worst": "The worst {} of {} episodes",
@@ -44,12 +45,11 @@ RANKED_CAPTION = (
     "Of the first {} episodes of the list with different queries, predicted anew for this page "
     "with the trained model and params.yaml as it is now."
 )
-"""Of what `fss report --ranked` adds."""
-"""Picture -> stage that draws it, title, caption."""
+"""Caption of the pictures that `fss report --ranked` adds."""
 
 
 def sheets(fold: FoldRun) -> Iterator[Json]:
-    """Title, caption, picture (None where it is missing) and what to say then."""
+    """Yield the title, caption and picture of each sheet, and a text for a missing picture."""
     for name in SHEETS:
         yield _sheet(fold, name)
     yield from _ranked(fold)
