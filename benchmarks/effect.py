@@ -43,7 +43,9 @@ from fsslib.experiments.presets import preset_values
 from fsslib.experiments.sweeps import find_sweep
 
 ROOT = Path(__file__).parents[1]
-REAL = ROOT.parent / "shared" / "real"
+SAMPLE = ROOT / "data" / "voc-sample"
+"""The VOC sample, made by `fss data pascal --ids data/voc-sample.txt`."""
+
 Json = dict[str, Any]
 
 PRESETS = ("voc-sample", "procedural")
@@ -66,7 +68,6 @@ ROWS: dict[str, tuple[str, Json]] = {
 }
 """Row of the table -> the model that it scores, and its evaluation keys."""
 
-RESNET18 = REAL / "weights" / "resnet18-imagenet-to-layer3.pth"
 
 MODELS: dict[str, Json] = {
     "ours": OURS,
@@ -99,9 +100,9 @@ SWEEPS = ("table3", "table4", "table8")
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="voc-sample", choices=PRESETS)
-    parser.add_argument("--root", type=Path, default=REAL / "voc", help="the VOC sample")
+    parser.add_argument("--root", type=Path, default=SAMPLE, help="the VOC sample")
     parser.add_argument("--backbone", help="default: the preset's; with its installed weights")
-    parser.add_argument("--weights", help="default: installed, or ResNet-18's of the sample")
+    parser.add_argument("--weights", help="default: installed, or imagenet for a ResNet")
     parser.add_argument("--out", type=Path, required=True, help="folder for everything made here")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1], help="of training")
     parser.add_argument("--folds", type=int, nargs="*", help="default: the preset's")
@@ -156,7 +157,7 @@ class Work:
         """Backbone and weights: those asked for, with installed weights for every model of timm."""
         backbone = self.args.backbone or preset_values(self.args.preset)["backbone"]
         weights = self.args.weights or (
-            "installed" if backbone.startswith(TIMM_PREFIX) else str(RESNET18)
+            "installed" if backbone.startswith(TIMM_PREFIX) else "imagenet"
         )
         if weights not in NAMED_WEIGHTS:
             weights = str(Path(weights).resolve())

@@ -1,7 +1,7 @@
 """Evaluation measured: our protocol run against encoding everything again for every episode.
 
-    python -m benchmarks.evaluation --root ../shared/real/voc \
-        --weights ../shared/real/weights/resnet18-imagenet-to-layer3.pth
+    python -m benchmarks.evaluation --root data/voc-sample \
+        --weights imagenet
 
 Each part runs in a process of its own, so that its peak memory is its own. The naive way is the
 oracle of the tests: per-episode encoding, features upsampled to image size for each prototype. It

@@ -64,12 +64,8 @@ GPU = torch.device("cuda")
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for everything made here")
-    parser.add_argument("--root", type=Path, default=effect.REAL / "voc")
-    parser.add_argument(
-        "--weights",
-        type=Path,
-        default=effect.REAL / "weights" / "resnet18-imagenet-to-layer3.pth",
-    )
+    parser.add_argument("--root", type=Path, default=effect.SAMPLE)
+    parser.add_argument("--weights", default="imagenet", help="a state dict, or a name")
     parser.add_argument("--folds", nargs="*", default=["2"])
     parser.add_argument("--seeds", nargs="*", default=["0"])
     parser.add_argument("--iterations", default=PAPER["training.iterations"])

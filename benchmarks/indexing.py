@@ -1,7 +1,7 @@
 """How long indexing takes: 10 000 masks, new and remembered.
 
 `python -m benchmarks.indexing [--masks 10000] [--processes 2]` makes a VOC-layout folder in a
-temporary place, of real masks (`../shared/real/voc`, hard links where possible) or drawn ones of
+temporary place, of real masks (`--root`, hard links where possible) or drawn ones of
 500x375 px, each mask with other bytes, and scans it twice.
 """
 
@@ -18,11 +18,8 @@ from fsslib.data.images import read_mask
 from fsslib.datasets.scan import load_dataset
 from fsslib.datasets.sources.building import encode_mask, place
 
-REAL = Path("../shared/real/voc")
-
-
-def real_masks() -> list[np.ndarray]:
-    paths = sorted((REAL / "SegmentationClass").glob("*.png"))
+def real_masks(root: Path) -> list[np.ndarray]:
+    paths = sorted((root / "SegmentationClass").glob("*.png"))
     return [read_mask(p) for p in paths]
 
 
@@ -43,7 +40,7 @@ def drawn_masks(number: int = 200) -> list[np.ndarray]:
 def make(root: Path, number: int) -> str:
     """Fill `root` with `number` pairs; returns what they are made of."""
     real = REAL.is_dir()
-    masks = real_masks() if real else drawn_masks()
+    masks = real_masks(args.root) if real else drawn_masks()
     photos: dict[tuple[int, ...], Path] = {}
     (root / "SegmentationClass").mkdir(parents=True)
     ids = [f"{i:06d}" for i in range(number)]
@@ -70,6 +67,7 @@ def cpu_seconds() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time the indexing of masks.")
+    parser.add_argument("--root", type=Path, default=Path("data/voc-sample"), help="real masks")
     parser.add_argument("--masks", type=int, default=10_000)
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args()

@@ -1,6 +1,6 @@
 """Whether decoding and augmenting keep up with training: seconds a step of both.
 
-    python -m benchmarks.loading --root ../shared/real/voc
+    python -m benchmarks.loading --root data/voc-sample
 
 One process loads (training has `runtime.workers` of them beside it) and one thread trains, so the
 ratio is that of a worker to a core. Pool masks are the annotated ones: their content costs nothing.

@@ -1,7 +1,7 @@
 """Mining measured: extraction against the bare encoder, annotation against encoding again.
 
-    python -m benchmarks.mining --root ../shared/real/voc \
-        --weights ../shared/real/weights/resnet18-imagenet-to-layer3.pth
+    python -m benchmarks.mining --root data/voc-sample \
+        --weights imagenet
 
 Speed is measured with `--backbone` and random weights, which cost the same as trained ones, in
 float32 and bfloat16; memory and agreement with the weights of the file. All ways are library calls

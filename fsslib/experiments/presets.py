@@ -104,9 +104,9 @@ RESNET101 = {"backbone": "resnet101", "training.pool_images": 16}
 
 VOC_SAMPLE = {
     "dataset": "pascal",
-    "data_root": "../shared/real/voc",
+    "data_root": "data/voc-sample",
     "backbone": "resnet18",
-    "weights": "../shared/real/weights/resnet18-imagenet-to-layer3.pth",
+    "weights": "imagenet",
     "folds": [1, 2, 3],  # few classes of fold 0 have enough validation photographs
     "min_images": 10,
     "long_side": 321,

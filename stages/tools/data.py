@@ -80,17 +80,21 @@ def pascal(
     val_list: Annotated[
         list[Path] | None, typer.Option(help="Validation images, likewise.")
     ] = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option(help="Both lists in one file, 'train ID' or 'val ID' a line."),
+    ] = None,
     processes: Processes = CPUS,
 ) -> None:
     """Make PASCAL-5i from the official archives: VOC 2012, and SBD merged into its train set.
 
     Train is VOC train and SBD without VOC val (10 582 images), val is VOC val (1 449); where both
     have an image, VOC's own mask is taken. --train-list and --val-list make the splits of another
-    repository instead. An interrupted run goes on where it stopped.
+    repository instead, --ids those of a file such as data/voc-sample.txt. An interrupted run goes on where it stopped.
     """
     with Steps() as steps:
         report, manifest = prepare_pascal(
-            voc, sbd, out, processes, steps, train_list or (), val_list or ()
+            voc, sbd, out, processes, steps, train_list or (), val_list or (), ids
         )
     print_tables(manifest)
     say(

@@ -17,10 +17,10 @@ from fsslib.evaluation.supports import make_bank, needs, pool_support
 from fsslib.mining import pooling
 from fsslib.rectification.index import RegionIndex
 from fsslib.rectification.rectify import Rectification
+from tests.support.fakes import REAL
 from tests.support.oracles import naive_class_iou, naive_episode, naive_fb_iou, naive_prototypes
 from tests.support.scenes import NAMES, Scenes, TinyEncoder
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
 LAYOUT = [(1,), (2,), (3,), (1, 2), (1, 3), (2, 3), (1, 2, 3)] * 2 + [(1,), (2,), (3,)]
 NOVEL = (1, 2, 3)
 

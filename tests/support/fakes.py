@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -12,7 +13,14 @@ from scipy.io import savemat
 
 from fsslib.data.palette import voc_palette
 
-REAL = Path(__file__).resolve().parents[2] / ".." / "shared" / "real"
+def _real() -> Path:
+    """The folder of real photographs: `FSSLIB_REAL`, or a folder `real` beside the project."""
+    given = os.environ.get("FSSLIB_REAL")
+    beside = sorted(Path(__file__).resolve().parents[3].glob("*/real"))
+    return Path(given) if given else next(iter(beside), Path("real"))
+
+
+REAL = _real()
 
 needs_voc = pytest.mark.skipif(
     not (REAL / "voc").is_dir(), reason=f"no real photographs: {REAL / 'voc'} does not exist"

@@ -230,6 +230,7 @@ def prepare_pascal(
     on_progress: Progress = silent,
     train_lists: Sequence[Path] = (),
     val_lists: Sequence[Path] = (),
+    ids: Path | None = None,
 ) -> tuple[PascalReport, Manifest]:
     """Build the PASCAL-5i dataset folder from the official archives.
 
