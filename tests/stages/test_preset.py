@@ -3,6 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
+from fsslib.datasets.description import Description, write_description
 from fsslib.experiments.presets import PRESETS, PROCEDURAL, preset_values
 from stages.support.params import (
     Params,
@@ -22,12 +23,21 @@ def put(tmp_path, monkeypatch):
     """Run `fss preset` on a copy of the committed params; returns the file's new text."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(COMMITTED, encoding="utf-8")
+    own_dataset(tmp_path / "data/mine", 3)
 
     def invoke(*arguments):
         invoke.shown = CliRunner().invoke(preset.app, list(arguments))
         return (tmp_path / "params.yaml").read_text(encoding="utf-8")
 
     return invoke
+
+
+def own_dataset(root, number):
+    """What `fss data folder` says of a dataset with so many classes, a fold each."""
+    root.mkdir(parents=True)
+    ids = range(1, number + 1)
+    names, folds = {i: f"c{i}" for i in ids}, tuple((i,) for i in ids)
+    write_description(root, Description("folder", names, folds, "contiguous"))
 
 
 def comments(text):
@@ -87,6 +97,19 @@ def test_it_says_what_changed_and_takes_another_folder(put):
     assert load_params().data_root == "/data/coco"
     put("coco-resnet50", "--data-root", "/data/coco")
     assert put.shown.stdout == ""
+
+
+def test_own_photographs_take_the_folds_of_their_dataset_and_a_pool(put, tmp_path):
+    put("own-photographs", "--unlabeled", "more photos")
+    found = load_params()
+    assert (found.dataset, found.data_root, found.folds) == ("folder", "data/mine", [0, 1, 2])
+    assert [s.source for s in found.unlabeled] == ["train", "more photos"]
+    own_dataset(tmp_path / "single", 1)
+    before = put("procedural")
+    for folder, says in (("single", "training needs two or more"), ("gone", "does not exist")):
+        assert put("own-photographs", "--data-root", folder) == before
+        assert put.shown.exit_code == 1
+        assert says in put.shown.stderr
 
 
 def test_an_unknown_name_and_a_broken_file_are_one_line(put, tmp_path):
