@@ -51,7 +51,7 @@ Json = dict[str, Any]
 PRESETS = ("voc-sample", "procedural")
 
 OURS: Json = {"mine": True}
-BASELINE: Json = {"mine": False, "training.background_share": 0.0}
+BASELINE: Json = {"mine": False, "rectify_bg": False}
 TUNED = {
     "baseline": (0.00005, 0.0001, 0.0002, 0.0005, 0.001),
     "ours": (0.0005, 0.001, 0.002, 0.004),
@@ -71,7 +71,8 @@ ROWS: dict[str, tuple[str, Json]] = {
 
 MODELS: dict[str, Json] = {
     "ours": OURS,
-    "simclr": {**OURS, "miner": "simclr"},
+    "ours-plain": {**OURS, "rectify_bg": False},
+    "simclr": {**OURS, "miner": "simclr", "rectify_bg": False},
     **{f"ours-k{k}": {**OURS, "k": k} for k in (1, 3, 7, 9)},
 }
 
@@ -84,10 +85,13 @@ def rows_of(table: str) -> dict[str, tuple[str, Json]]:
     for experiment in find_sweep(table).experiments:
         changes = dict(experiment.changes)
         trained = {key: changes.pop(key) for key in ("mine", "miner", "k") if key in changes}
+        background = changes["rectify_bg"]  # in training as in matching
         if not trained["mine"]:
-            model = "baseline"
+            model = "baseline-bg" if background else "baseline"
         elif trained.get("miner") == "simclr":
             model = "simclr"
+        elif not background:
+            model = "ours-plain"
         else:
             model = "ours" if trained.get("k", 5) == 5 else f"ours-k{trained['k']}"
         found[experiment.label] = (model, changes)
@@ -304,7 +308,8 @@ def measure(
     if model == "free":
         folder, trained = untrained(work, fold), {"mine": False}
     else:
-        trained = work.baseline if model == "baseline" else MODELS[model]
+        plain = {"baseline": False, "baseline-bg": True}
+        trained = {**work.baseline, "rectify_bg": plain[model]} if model in plain else MODELS[model]
         folder = work.train(seed, fold, model, trained)
     found = []
     for row, (of, changes) in rows.items():

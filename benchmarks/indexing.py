@@ -18,6 +18,7 @@ from fsslib.data.images import read_mask
 from fsslib.datasets.scan import load_dataset
 from fsslib.datasets.sources.building import encode_mask, place
 
+
 def real_masks(root: Path) -> list[np.ndarray]:
     paths = sorted((root / "SegmentationClass").glob("*.png"))
     return [read_mask(p) for p in paths]
@@ -37,10 +38,10 @@ def drawn_masks(number: int = 200) -> list[np.ndarray]:
     return masks
 
 
-def make(root: Path, number: int) -> str:
+def make(root: Path, number: int, source: Path) -> str:
     """Fill `root` with `number` pairs; returns what they are made of."""
-    real = REAL.is_dir()
-    masks = real_masks(args.root) if real else drawn_masks()
+    real = source.is_dir()
+    masks = real_masks(source) if real else drawn_masks()
     photos: dict[tuple[int, ...], Path] = {}
     (root / "SegmentationClass").mkdir(parents=True)
     ids = [f"{i:06d}" for i in range(number)]
@@ -73,7 +74,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "voc"
-        print(f"{args.masks} pairs of {make(root, args.masks)}")
+        print(f"{args.masks} pairs of {make(root, args.masks, args.root)}")
         cache = Path(folder) / "cache.json"
         for label, processes, where in (
             ("one process, nothing remembered", 1, None),

@@ -28,7 +28,7 @@ def main(fold: FoldOption = None) -> None:
     params = stage_params(ClusterParams, everything)
     manifest, table = open_manifest(), load_prototypes(paths.PROTOTYPES)
     for number in chosen_folds(fold, everything):
-        prototypes = fold_prototypes(table, manifest.base(number), manifest.novel(number))
+        prototypes = fold_prototypes(table, manifest.base(number), manifest.as_background(number))
         clusters = cluster_prototypes(prototypes, params.k, params.seed, params.kmeans)
         save_clusters(clusters, prototypes, paths.clusters(number))
         report = cluster_report(clusters, prototypes, dict(manifest.classes))

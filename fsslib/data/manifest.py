@@ -84,8 +84,12 @@ class Manifest:
 
         These are all classes that are neither novel nor hidden.
         """
-        others = {*self.novel(fold), *(self.hidden[fold] if self.hidden else ())}
+        others = set(self.as_background(fold))
         return tuple(c for c in self.classes if c not in others)
+
+    def as_background(self, fold: int) -> tuple[int, ...]:
+        """Class ids that count as background in the training of `fold`: novel and hidden ones."""
+        return (*self.novel(fold), *(self.hidden[fold] if self.hidden else ()))
 
     def labelled(self, fold: int) -> tuple[ImageRecord, ...]:
         """Training images that hold a base class of `fold`, the D_tr of section 3.1."""

@@ -6,8 +6,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans, MiniBatchKMeans
-from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
 from fsslib.errors import FsslibError
@@ -72,6 +70,9 @@ def cluster_prototypes(
     if not len(prototypes.background):
         raise FsslibError("no labelled image has background pixels: check the masks")
     full = algorithm == "full" or (algorithm == "auto" and len(samples) <= FULL_LIMIT)
+    # Imported here, because `train` and others that only read clusters need not wait for it.
+    from sklearn.cluster import KMeans, MiniBatchKMeans
+
     estimator = KMeans if full else MiniBatchKMeans
     # One thread, because the order of K-Means' partial sums depends on the number of threads.
     with threadpool_limits(limits=1):
@@ -102,6 +103,8 @@ def _silhouette(samples: NDArray[np.float32], labels: NDArray[np.int32], seed: i
     found = len(np.unique(labels[chosen]))
     if not 1 < found < len(chosen):
         return 0.0
+    from sklearn.metrics import silhouette_score
+
     return float(silhouette_score(samples[chosen], labels[chosen]))
 
 

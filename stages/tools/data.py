@@ -90,7 +90,8 @@ def pascal(
 
     Train is VOC train and SBD without VOC val (10 582 images), val is VOC val (1 449); where both
     have an image, VOC's own mask is taken. --train-list and --val-list make the splits of another
-    repository instead, --ids those of a file such as data/voc-sample.txt. An interrupted run goes on where it stopped.
+    repository instead, --ids those of a file such as data/voc-sample.txt. An interrupted run goes
+    on where it stopped.
     """
     with Steps() as steps:
         report, manifest = prepare_pascal(

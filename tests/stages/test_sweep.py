@@ -107,7 +107,7 @@ def test_dry_run_prints_the_commands_and_queues_nothing(project, fss):
     commands = shown.stdout.splitlines()
     assert len(commands) == 6
     assert all(c.startswith("dvc exp run --queue --name table3-") for c in commands)
-    assert "models to train: 2 of 4 (2 a fold)" in shown.stderr
+    assert "models to train: 6 of 8 (4 a fold)" in shown.stderr
     assert "No experiment tasks" in project.run("dvc", "queue", "status")
 
 
@@ -135,7 +135,7 @@ def test_without_a_commit_a_repository_or_with_an_untracked_file_it_is_one_line(
 @pytest.mark.slow
 def test_two_workers_run_what_was_said_and_a_second_sweep_runs_nothing(project, fss):
     first = fss(sweep, "table3", "--start")
-    assert told(first) == ran(project) == {"train": 2, "index": 2, "evaluate": 10, "summarize": 5}
+    assert told(first) == ran(project) == {"train": 6, "index": 6, "evaluate": 10, "summarize": 5}
     again = fss(sweep, "table3", "--start")
     assert again.stdout == ""
     assert again.stderr.count("is finished: skipped") == 6

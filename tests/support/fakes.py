@@ -13,6 +13,7 @@ from scipy.io import savemat
 
 from fsslib.data.palette import voc_palette
 
+
 def _real() -> Path:
     """The folder of real photographs: `FSSLIB_REAL`, or a folder `real` beside the project."""
     given = os.environ.get("FSSLIB_REAL")

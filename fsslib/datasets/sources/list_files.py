@@ -95,7 +95,7 @@ def read_ids(path: Path) -> dict[str, list[str]]:
         if not words or words[0].startswith("#"):
             continue
         if len(words) != 2 or words[0] not in SPLITS:
-            raise FsslibError(f"{path}:{number}: {line.strip()!r:.80} is not 'train ID' or 'val ID'")
+            raise FsslibError(f"{path}:{number}: {line!r:.80} is neither 'train ID' nor 'val ID'")
         if words[1] in seen:
             raise FsslibError(f"{path}:{number}: image {words[1]!r} is listed twice: remove a line")
         seen.add(check_id(words[1]))

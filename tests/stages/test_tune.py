@@ -1,0 +1,76 @@
+"""`fss tune` with the real DVC and the real dvc.yaml, the stages faked."""
+
+import pytest
+from typer.testing import CliRunner
+
+from stages.support.params_file import load_params
+from stages.tools import tune
+from tests.data.test_holdout import manifest
+from tests.support.project import Project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    made = Project(tmp_path_factory.mktemp("tune") / "project")
+    made.put(shots=[1])
+    made.fake_stages()
+    made.run("dvc", "repro")
+    made.commit()
+    return made
+
+
+@pytest.fixture
+def fss(project, monkeypatch):
+    project.enter(monkeypatch)
+    monkeypatch.setattr(tune, "open_manifest", manifest)
+    return lambda *arguments: CliRunner().invoke(tune.app, list(arguments))
+
+
+def test_dry_run_prints_an_experiment_for_each_value_and_group(project, fss):
+    shown = fss("sigma=10,20", "w=0.5,0.9", "--fold", "1", "--dry-run")
+    assert shown.exit_code == 0, shown.stderr
+    commands = shown.stdout.splitlines()
+    assert len(commands) == 12
+    assert commands[0] == (
+        "dvc exp run --queue --name tune-1-0-sigma-10-w-0.5 -S holdout=0 -S 'folds=[1]' "
+        "-S baseline_lr=null -S sigma=10 -S w=0.5"
+    )
+    assert "No experiment tasks" in project.run("dvc", "queue", "status")
+
+
+@pytest.mark.slow
+def test_it_runs_prints_chooses_and_writes(project, fss):
+    shown = fss("beta=0.1,0.2", "--start")
+    assert shown.exit_code == 0, shown.stderr
+    assert "| beta=0.2 (present) |" in shown.stdout
+    assert "choice: beta=0." in shown.stderr
+    project.log.write_text("")
+    again = fss("beta=0.1,0.2", "--apply")
+    assert again.exit_code == 0, again.stderr
+    assert shown.stdout.endswith(again.stdout)
+    assert project.log.read_text() == ""
+    choice = again.stderr.split("choice: beta=")[1][:3]
+    assert load_params().beta == float(choice)
+    project.put(beta=0.2)
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (["sigma"], "give each key once, as KEY=VALUE,VALUE"),
+    (["sigma=1", "sigma=2"], "give each key once"),
+    (["holdout=1"], "give each key once"),
+    (["sigma=[1"], "the values are no YAML"),
+    (["sigma=0"], "sigma=0"),
+    (["training.nothing=0"], "training.nothing=0"),
+    (["sigma=1", "--fold", "7"], "folds: 7 is not one of 0 to 3"),
+])  # fmt: skip
+def test_bad_arguments_are_one_line(fss, arguments, says):
+    shown = fss(*arguments)
+    assert shown.exit_code == 1
+    assert says in shown.stderr
+    assert shown.stderr.count("\n") == 1
+
+
+def test_a_holdout_in_params_is_refused(project, fss):
+    project.put(holdout=1)
+    assert "holdout: 1 is set in params.yaml" in fss("sigma=1").stderr
+    project.put(holdout=None)
