@@ -6,11 +6,12 @@ import pytest
 from typer.testing import CliRunner
 
 from fsslib.datasets.layout import find_layout, parse_list
-from fsslib.datasets.sources.list_files import read_image_list
+from fsslib.datasets.sources.list_files import read_ids, read_image_list
 from fsslib.datasets.sources.pascal import prepare_pascal
 from fsslib.errors import FsslibError
 from stages.tools.data import app
 from tests.support.fakes import make_voc, official_sbd, official_voc, pack, write
+from tests.support.project import ROOT
 
 
 def pfenet(ids: str, masks: str = "SegmentationClassAug") -> bytes:
@@ -140,7 +141,7 @@ def test_given_lists_are_exactly_the_splits(
     assert (report.both, report.held_out) == (2, 0)
     for folder in ("JPEGImages", "SegmentationClass"):
         assert {p.stem for p in (out / folder).iterdir()} == set("abcf")
-    assert report.notes[0] == "train and val are those of --train-list and --val-list"
+    assert report.notes[0] == "train and val are those of the given lists"
     assert not any("no --sbd" in note for note in report.notes)
 
 
@@ -217,4 +218,47 @@ def test_the_command_takes_several_files_an_option(tmp_path: Path, voc: Path) ->
     result = CliRunner().invoke(app, [str(a) for a in given])
     assert result.exit_code == 0, result.stderr
     assert "2 training images (2 masks of VOC" in result.stderr
-    assert "note: train and val are those of --train-list and --val-list" in result.stderr
+    assert "note: train and val are those of the given lists" in result.stderr
+
+
+IDS = b"# a sample\n\ntrain a 1\nval b\r\ntrain c\n"
+
+
+def test_one_file_lists_both_splits(tmp_path: Path) -> None:
+    found = read_ids(write(tmp_path / "ids.txt", IDS))
+    assert found == {"train": ["a 1", "c"], "val": ["b"]}
+
+
+@pytest.mark.parametrize(("content", "says"), [
+    (b"train a\ntest b\n", "ids.txt:2: 'test b' is neither 'train ID' nor 'val ID'"),
+    (b"train\n", "neither 'train ID' nor 'val ID'"),
+    (b"train a\nval a\n", "ids.txt:2: image 'a' is listed twice"),
+    (b"train a\n", "lists no image of val"),
+    (b"train ../a\nval b\n", "ids.txt:1: image id '../a' is not a plain file name"),
+    (b"\xff\n", "is not UTF-8"),
+])  # fmt: skip
+def test_a_bad_file_of_ids_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    with pytest.raises(FsslibError) as caught:
+        read_ids(write(tmp_path / "ids.txt", content))
+    assert says in str(caught.value)
+
+
+def test_the_committed_sample_is_two_disjoint_splits() -> None:
+    found = read_ids(ROOT / "data" / "voc-sample.txt")
+    assert (len(found["train"]), len(found["val"])) == (982, 286)
+
+
+def test_ids_make_exactly_their_splits(tmp_path: Path, voc: Path) -> None:
+    masks = sorted(p.stem for p in voc.rglob("SegmentationClass/*.png"))[:4]
+    rows = [f"train {i}" for i in masks[:3]] + [f"val {masks[3]}"]
+    ids = write(tmp_path / "ids.txt", "\n".join(rows).encode())
+    options = ["pascal", "--voc", str(voc), "--ids", str(ids), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, options)
+    assert result.exit_code == 0, result.stderr
+    assert listed(tmp_path / "out", "train") == masks[:3]
+    assert listed(tmp_path / "out", "val") == masks[3:]
+    both = CliRunner().invoke(app, [*options[:-1], str(tmp_path / "b"), "--train-list", str(ids)])
+    assert both.exit_code == 1
+    assert "--train-list is given without --val-list" in both.stderr
+    lists = ["--train-list", str(ids), "--val-list", str(ids)]
+    assert CliRunner().invoke(app, [*options[:-1], str(tmp_path / "b"), *lists]).exit_code == 1

@@ -91,14 +91,17 @@ def read_ids(path: Path) -> dict[str, list[str]]:
     splits: dict[str, list[str]] = {split: [] for split in SPLITS}
     seen: set[str] = set()
     for number, line in enumerate(list_lines(list_bytes(path), str(path)), start=1):
-        words = line.split()
+        words = line.strip().split(maxsplit=1)
         if not words or words[0].startswith("#"):
             continue
         if len(words) != 2 or words[0] not in SPLITS:
             raise FsslibError(f"{path}:{number}: {line!r:.80} is neither 'train ID' nor 'val ID'")
         if words[1] in seen:
             raise FsslibError(f"{path}:{number}: image {words[1]!r} is listed twice: remove a line")
-        seen.add(check_id(words[1]))
+        try:
+            seen.add(check_id(words[1]))
+        except FsslibError as error:
+            raise FsslibError(f"{path}:{number}: {error}") from None
         splits[words[0]].append(words[1])
     for split, ids in splits.items():
         if not ids:

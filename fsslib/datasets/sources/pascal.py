@@ -206,7 +206,7 @@ def _notes(report: PascalReport, with_sbd: bool, own_lists: bool = False) -> lis
     notes = []
     if own_lists:
         with_sbd = True  # the numbers to compare with
-        notes.append("train and val are those of --train-list and --val-list")
+        notes.append("train and val are those of the given lists")
     if not with_sbd:
         notes.append(
             f"no --sbd: train is VOC's own {report.train} images, not the {OFFICIAL['train']} "
