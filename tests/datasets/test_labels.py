@@ -179,6 +179,28 @@ def test_labels_are_numbered_as_classes_yaml_says(tmp_path):
         prepare(folder, folder, tmp_path / "other", "classes: {7: nut}")
 
 
+def test_a_label_background_is_background_and_odd_labels_are_refused(tmp_path):
+    folder = labelme_folder(tmp_path)
+    inner = [(40.0, 15.0), (50.0, 15.0), (50.0, 25.0), (40.0, 25.0)]
+    shapes = [{"label": "nut", "points": B}, {"label": "Background", "points": inner}]
+    for name in NAMES:
+        labelme(folder / f"{name}.json", shapes, f"{name}.jpg")
+    _, manifest = prepare(folder, folder, tmp_path / "out", name="bolt")
+    assert manifest.classes == {1: "bolt"}
+    expected = np.zeros((HEIGHT, WIDTH), np.uint8)
+    expected[10:30, 35:55], expected[15:25, 40:50] = 1, 0
+    assert (mask_of(tmp_path / "out", "a") == expected).all()
+    labelme(folder / "a.json", [{"label": "a\nb", "points": B}], "a.jpg")
+    assert "has control characters" in refused(folder, folder, tmp_path / "other")
+
+
+def test_options_of_masks_are_refused_with_shapes(tmp_path):
+    folder = labelme_folder(tmp_path)
+    assert "--name cat names the only class" in refused(folder, folder, tmp_path / "o", name="cat")
+    says = refused(folder, folder, tmp_path / "o", mask_suffix="_mask")
+    assert "--mask-suffix is for masks" in says
+
+
 # ---- COCO --------------------------------------------------------------------------------------
 
 CATEGORIES = {1: "bolt", 7: "nut", 90: "scratch", 91: "never"}
@@ -531,7 +553,7 @@ def test_two_json_formats_have_to_be_told_apart(tmp_path):
     ({"format": "coco"}, "holds no coco file"),
     ({"format": "cvat"}, "has no labelmap.txt"),
     ({"format": "roboflow"}, "has no _classes.csv"),
-    ({"zero_is_class": True}, "--zero-is-class is for index masks"),
+    ({"zero_is_class": True}, "--zero-is-class is for masks"),
 ])  # fmt: skip
 def test_other_formats_than_the_wanted_are_refused(tmp_path, options, says):
     folder = labelme_folder(tmp_path)

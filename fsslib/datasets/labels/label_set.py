@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fsslib.data.folds import BACKGROUND
 from fsslib.datasets.labels.shapes import Shape
+from fsslib.errors import FsslibError
 
 LISTED = 3
 """Entries that a note names before it only counts."""
@@ -55,8 +57,19 @@ class LabelSet:
         self.left_out.setdefault(reason, []).append(where)
 
     def used(self) -> set[str]:
-        """Labels of shapes whose outline is known."""
-        return {s.label for i in self.images for s in i.shapes if not s.vague}
+        """Labels of shapes whose outline is known, those with a fixed value excluded.
+
+        A label `background`, in any case, stands for mask value 0.
+
+        Raises:
+            FsslibError: a label that cannot be printed in one line.
+        """
+        found = {s.label for i in self.images for s in i.shapes if not s.vague}
+        odd = sorted(label for label in found if not label.isprintable())
+        if odd:
+            raise FsslibError(f"label {odd[0]!r:.80} has control characters: rename it")
+        self.fixed |= {label: BACKGROUND for label in found if label.lower() == "background"}
+        return found - set(self.fixed)
 
     def notes(self) -> list[str]:
         """One line for each reason, with the number and the first entries."""

@@ -53,7 +53,7 @@ def read_labelme(files: Mapping[Path, Any], photographs: Photographs) -> LabelSe
     found = LabelSet("labelme", [], [], fixed=dict(FIXED))
     for path, raw in sorted(files.items()):
         found.images.append(_read(path, raw, photographs, found))
-    found.names = sorted(found.used() - set(FIXED))
+    found.names = sorted(found.used())
     return found
 
 

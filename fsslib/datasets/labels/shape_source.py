@@ -100,15 +100,21 @@ def drawn_mask(
 class ShapeSource:
     """Annotations that were read into shapes."""
 
-    def __init__(self, found: Found, images: Path, exif: str) -> None:
+    def __init__(self, found: Found, images: Path, exif: str, name: str | None = None) -> None:
         """Read everything.
+
+        Args:
+            found: annotations and their format.
+            images: folder of the photographs.
+            exif: see `drawn_mask`.
+            name: of the class where there is one label only, instead of the label.
 
         Raises:
             FsslibError: see `read_shapes`; two files for one photograph; no class.
         """
         photographs = Photographs(images)
         self._labels = read_shapes(found, photographs, exif)
-        self._exif, self._others = exif, found.others
+        self._exif, self._others, self._name = exif, found.others, name
         of_image: dict[Path, LabelledImage] = {}
         for image in self._labels.images:
             if image.image in of_image:
@@ -141,6 +147,11 @@ class ShapeSource:
         """Number the labels from 1, or as `classes.yaml` says; see `Source.plan`."""
         del used, processes, on_progress
         names = self._labels.names
+        if self._name is not None and (classes is not None or len(names) != 1):
+            raise FsslibError(
+                f"--name {self._name} names the only class, the labels are {', '.join(names)}: "
+                "name them in --classes alone"
+            )
         if classes is None:
             if len(names) > MAX_CLASS_ID:
                 raise FsslibError(f"{len(names)} classes, masks hold {MAX_CLASS_ID}: merge some")
@@ -154,6 +165,8 @@ class ShapeSource:
                     "name it or rename the label"
                 )
         ids = {name: number for number, name in numbered.items()} | self._labels.fixed
+        if self._name is not None:
+            numbered = {1: self._name}
 
         def job(image_id: str, target: Path) -> ShapeJob:
             return ShapeJob(self._images[image_id], ids, self._exif, target)

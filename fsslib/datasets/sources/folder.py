@@ -124,9 +124,13 @@ def open_source(images: Path, labels: Path, options: FolderOptions) -> Source:
             options.mask_suffix, options.exif, options.name, options.zero_is_class
         )
         return MaskSource(found, images, of_masks)
-    if options.zero_is_class:
-        raise FsslibError(f"--zero-is-class is for index masks, {labels} is {found.kind}")
-    return ShapeSource(found, images, options.exif)
+    for option, given in (
+        ("--zero-is-class", options.zero_is_class),
+        ("--mask-suffix", options.mask_suffix),
+    ):
+        if given:
+            raise FsslibError(f"{option} is for masks, {labels} is {found.kind}: leave it out")
+    return ShapeSource(found, images, options.exif, options.name)
 
 
 def prepare_folder(
