@@ -44,10 +44,11 @@ def build_pool(
     """List the pool of a fold in sorted id order.
 
     Args:
-        manifest: manifest of the dataset; validation images never enter the pool.
+        manifest: manifest of the dataset; validation images never enter the pool, neither by id nor
+            by a link, symbolic or hard, in a folder.
         fold: fold that determines which images are `train` and which are `remaining`.
-        sources: sources to join. An image in two sources is listed once; images of the dataset are
-            compared by id, images of folders by resolved path.
+        sources: sources to join. An image in two sources is listed once: a folder leaves out files
+            of the dataset's sources and of earlier folders, links included.
         seed: seed of the draw when a source has a cap.
         base_dir: folder that relative folders are relative to.
 
@@ -55,12 +56,12 @@ def build_pool(
         FsslibError: a folder is missing or holds no images, or the pool is empty.
     """
     pool: dict[str, PoolImage] = {}
-    taken: set[str] = set()
+    taken: set[FileKey] = set()
     for number, source in enumerate(sources):
         found = _list_source(manifest, fold, source.source, number, base_dir)
         if source.source not in LABELLED:
-            # Built only when there is a folder, because resolving a path costs a system call.
-            taken = taken or {_real(manifest.image_path(r)) for r in manifest.val}
+            # Built only when there is a folder, because each file costs a system call.
+            taken = taken or _dataset_files(manifest, fold, sources, base_dir)
             found = _not_taken(found, taken)
         if source.cap is not None and source.cap < len(found):
             rng = np.random.default_rng(np.random.SeedSequence([seed, number]))
@@ -88,7 +89,11 @@ def _list_source(
             f"unlabeled: {source!r} is neither 'train' nor 'remaining' nor a folder: {folder}"
         )
     suffixes = photo_suffixes()
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
+    paths = sorted(
+        p
+        for p in folder.rglob("*")
+        if p.suffix.lower() in suffixes and p.is_file() and not _hidden(p, folder)
+    )
     if not paths:
         others = unread_files(folder, below=True)
         seen = f"; {describe_unread(others)}" if others else ""
@@ -117,17 +122,41 @@ def _check_name(path: Path, folder: Path) -> None:
         )
 
 
-def _real(path: Path) -> str:
-    """Path with links resolved; a link to itself is kept, where `Path.resolve` would raise."""
-    return os.path.realpath(path)
+def _hidden(path: Path, folder: Path) -> bool:
+    """Whether a file or a folder on its way is hidden, such as the `._` files of a Mac."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
-def _not_taken(found: list[PoolImage], taken: set[str]) -> list[PoolImage]:
-    """Images whose files are not in `taken` (validation images and files of earlier folders)."""
+FileKey = tuple[int, int] | str
+"""Device and number of a file, which all of its links share; its path where it cannot be read."""
+
+
+def _file_key(path: Path) -> FileKey:
+    try:
+        found = path.stat()
+    except OSError:  # it is missing, or a link to itself
+        return os.path.realpath(path)
+    return found.st_dev, found.st_ino
+
+
+def _dataset_files(
+    manifest: Manifest, fold: int, sources: Sequence[PoolSource], base_dir: Path
+) -> set[FileKey]:
+    """Files of the validation images, and of the training images that `sources` name."""
+    found = {_file_key(manifest.image_path(r)) for r in manifest.val}
+    for number, source in enumerate(sources):
+        if source.source in LABELLED:
+            images = _list_source(manifest, fold, source.source, number, base_dir)
+            found |= {_file_key(image.path) for image in images}
+    return found
+
+
+def _not_taken(found: list[PoolImage], taken: set[FileKey]) -> list[PoolImage]:
+    """Images whose files are not in `taken`, to which they are added."""
     kept = []
     for image in found:
-        path = _real(image.path)
-        if path not in taken:
-            taken.add(path)
+        key = _file_key(image.path)
+        if key not in taken:
+            taken.add(key)
             kept.append(image)
     return kept

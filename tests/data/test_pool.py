@@ -143,3 +143,28 @@ def test_a_folder_listed_twice_counts_once(discs, folder):
 def test_a_cap_is_of_the_images_that_are_left(discs, folder):
     found = ids(discs, "photos/sub", PoolSource("photos", 2), base_dir=folder)
     assert found == ["@0/b.png", "@0/deep/a.JPEG", "@1/b.jpg", "@1/train_000.jpg"]
+
+
+@pytest.mark.parametrize("link", ["hardlink_to", "symlink_to"])
+def test_a_folder_that_holds_the_dataset_too_adds_only_what_is_new(discs, tmp_path, link):
+    """Own photographs lie in one folder, the labelled ones among them; the dataset links them."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for record in discs.train:
+        getattr(folder / Path(record.image).name, link)(discs.image_path(record))
+    write(folder / "new.jpg", jpeg_bytes(1))
+    manifest = replace(discs, val=discs.train[:1], train=discs.train[1:])
+    labelled = [i for i in ids(discs, "train") if i != discs.train[0].id]
+    rest = [f"{name}.png" for name in NOVEL_ONLY - {discs.train[0].id}]
+    for number, sources in ((1, ("train", str(folder))), (0, (str(folder), "train"))):
+        new = {f"@{number}/{name}" for name in ("new.jpg", *rest)}
+        assert set(ids(manifest, *sources)) == {*labelled, *new}
+    alone = ids(manifest, str(folder))
+    assert len(alone) == len(discs.train)  # one of them is new, one is for validation
+    assert not any(discs.train[0].id in name for name in alone)
+
+
+def test_hidden_files_of_a_folder_are_no_photographs(discs, tmp_path):
+    for name in ("a.jpg", "._a.jpg", ".trash/b.jpg", "in/c.jpg"):
+        write(tmp_path / "pool" / name, jpeg_bytes(1) if name in ("a.jpg", "in/c.jpg") else b"x")
+    assert ids(discs, str(tmp_path / "pool")) == ["@0/a.jpg", "@0/in/c.jpg"]
