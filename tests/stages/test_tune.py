@@ -3,6 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
+from fsslib.experiments.tuning import Scored
 from stages.support.params_file import load_params
 from stages.tools import tune
 from tests.data.test_holdout import manifest
@@ -38,6 +39,29 @@ def test_dry_run_prints_an_experiment_for_each_value_and_group(project, fss):
     assert "No experiment tasks" in project.run("dvc", "queue", "status")
 
 
+def test_it_prints_chooses_and_writes(project, fss, monkeypatch):
+    scores = {0.1: (41.0, 52.1, 62.9), 0.2: (40.0, 51.0, 62.0), 0.3: (50.0, 51.0, 55.0)}
+    rows = [Scored({"beta": value}, found) for value, found in scores.items()]
+    monkeypatch.setattr(tune, "_scores", lambda *given: rows)
+    shown = fss("beta=0.1,0.2,0.3")
+    assert shown.exit_code == 0, shown.stderr
+    assert "| beta=0.2 (present) | 40.00 | 51.00 | 62.00 | 51.00 |" in shown.stdout
+    assert "best: beta=0.1, +1.00 ± 0.06 against beta=0.2: larger than the noise" in shown.stderr
+    assert "choice: beta=0.1" in shown.stderr
+    assert load_params().beta == 0.2
+    assert "beta: 0.2 -> 0.1" in fss("beta=0.1,0.2,0.3", "--apply").stderr
+    assert load_params().beta == 0.1
+    project.put(beta=0.2)
+    rows[0] = Scored({"beta": 0.1}, (44.0, 48.0, 63.0))
+    shown = fss("beta=0.1,0.2,0.3", "--apply")
+    assert "within the noise" in shown.stderr
+    assert "choice: beta=0.2" in shown.stderr
+    assert load_params().beta == 0.2
+    rows[1] = None
+    assert "2 of 3 choices are scored" in fss("beta=0.1,0.2,0.3", "--dry-run").stderr
+
+
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_it_runs_prints_chooses_and_writes(project, fss):
     shown = fss("beta=0.1,0.2", "--start")
