@@ -1,6 +1,5 @@
 """COCO's JSON with any categories, as annotation tools write it."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -180,9 +179,3 @@ def _boxed(
         return None
     found.leave_out("boxes without an outline; their pixels are ignored", where)
     return Shape(label, outline, where, vague=True)
-
-
-def names_and_counts(raw: Mapping[str, Any]) -> Counter[str]:
-    """Name of a category -> number of its annotations, for a list to choose from."""
-    names = {c["id"]: str(c["name"]) for c in raw["categories"]}
-    return Counter(names[a["category_id"]] for a in raw["annotations"] if a["category_id"] in names)
