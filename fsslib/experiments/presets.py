@@ -114,13 +114,12 @@ VOC_SAMPLE = {
     "w": 0.2,
     "top_n": 10,
     "training.iterations": 160,
-    "training.lr": 0.002,
-    "training.head_lr": 0.02,
     "training.lr_steps": [120],
     "training.pool_images": 8,
     "training.crop": 161,
     "training.scale_min": 0.6,
     "training.min_pixels": 500,
+    "training.background_share": 0.3,
     "training.precision": "auto",
     "baseline_lr": 0.0002,
 }
@@ -130,16 +129,20 @@ OWN_PHOTOGRAPHS = {
     "dataset": "folder",
     "data_root": "data/mine",
     "long_side": 480,
+    "m": 0.98,
+    "w": 0.2,
     "training.crop": 224,
     "training.scale_min": 0.6,
     "training.min_pixels": 500,
+    "training.background_share": 0.3,
+    "baseline_lr": 0.0002,
     "shots": [1],
     "seeds": [0, 1, 2],
     "episodes": 200,
 }
 """The user's own photographs, some dozens of them with labels, in minutes on two cores. Photographs
-are scaled to 480 px, so that a crop of 224 px shows whole objects. All other values are those of
-the embedded benchmark."""
+are scaled to 480 px, so that a crop of 224 px shows whole objects. The background's shares and the baseline's rate
+are those of the VOC sample, all other values those of the embedded benchmark."""
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "pascal-resnet50": PASCAL | {"backbone": "resnet50"},
