@@ -141,8 +141,8 @@ OWN_PHOTOGRAPHS = {
     "episodes": 200,
 }
 """The user's own photographs, some dozens of them with labels, in minutes on two cores. Photographs
-are scaled to 480 px, so that a crop of 224 px shows whole objects. The background's shares and the baseline's rate
-are those of the VOC sample, all other values those of the embedded benchmark."""
+are scaled to 480 px, so that a crop of 224 px shows whole objects. The background's shares and the
+baseline's rate are those of the VOC sample, all other values those of the embedded benchmark."""
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "pascal-resnet50": PASCAL | {"backbone": "resnet50"},
