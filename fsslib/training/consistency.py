@@ -19,6 +19,7 @@ from torch.nn.functional import mse_loss
 
 from fsslib.ranks import ALONE, Ranks
 from fsslib.training.losses import HEAD_WIDTH, LAST_BIAS, MiningHead
+from fsslib.training.progress import label_agreement
 
 NOISE = 0.3
 THRESHOLDS = (0.6, 0.9)
@@ -158,6 +159,20 @@ def disagreement(found: Predictions) -> Tensor:
     target = found.target.detach().float().softmax(dim=1)
     errors = [mse_loss(scores.float().softmax(dim=1), target) for scores in found.auxiliary]
     return torch.stack(errors).mean()
+
+
+def base_accuracy(found: Predictions, labels: Tensor) -> Tensor:
+    """Return the share of a query's valid pixels that the main decoder has right, on a grid.
+
+    The mean is over the queries, so that ranks with different numbers of ignored pixels weigh the
+    same.
+
+    Args:
+        found: predictions.
+        labels: (P, H, W) uint8 in 0 to n - 1; 255 is ignored.
+    """
+    pairs = zip(found.labelled.split(1), labels.split(1), strict=True)
+    return torch.stack([label_agreement(scores, truth) for scores, truth in pairs]).mean()
 
 
 def agreement(found: Predictions) -> Tensor:

@@ -20,6 +20,7 @@ from fsslib.training.consistency import (
     Perturbations,
     Predictions,
     agreement,
+    base_accuracy,
     disagreement,
     disagreement_weight,
     draw_perturbations,
@@ -244,7 +245,7 @@ class Trainer:
             labels = self._sent(batch["query_labels"])
             weight = disagreement_weight(self.step_number, self.settings.iterations)
             loss = pixel_loss(output.labelled, labels) + weight * disagreement(output)
-            accuracy = label_agreement(output.labelled, labels)
+            accuracy = base_accuracy(output, labels)
             return loss, {"base_accuracy": accuracy, "agreement": agreement(output)}
         if self.settings.miner == "simclr":
             return contrastive_loss(output.float(), ranks=self.ranks), {}
