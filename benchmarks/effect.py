@@ -4,7 +4,7 @@
     python -m benchmarks.effect --out /tmp/effect --tune 2    # learning rates, on fold 2 alone
     python -m benchmarks.effect --out /tmp/scenes --preset procedural    # the embedded benchmark
     python -m benchmarks.effect --out /tmp/effect --table table8 --seeds 0    # or table3, table4
-    python -m benchmarks.effect --out /tmp/held1 --preset procedural --folds 0 --holdout 1
+    python -m benchmarks.effect --out /tmp/held0 --preset procedural --folds 0 --holdout 0
 
 For each training seed and fold: the pretrained encoder, the plain baseline trained as long (its
 averaged weights, as ours), and our training, whose model is scored without rectification, with each
@@ -12,10 +12,13 @@ one and with both. Photographs are encoded once, and what is finished is not run
 interrupted run goes on. `--table` has the rows of that sweep instead, its models without mining
 trained at the baseline's own rate.
 
-`--holdout G` is for choosing settings. The classes of fold G, which the fold trains on, play novel,
-on a fifth of the training images that is set aside by a hash of the id. The fold's own classes and
-validation images are not looked at. `--rows KEY=VALUE,KEY=VALUE ...` scores our model with other
-evaluation keys, too.
+`--holdout G` is for choosing settings; it sets the param `holdout`. In each fold group G of its
+base classes plays novel, on a fifth of the training images that is set aside by a hash of the id.
+The groups of a fold are the classes of the other folds, counted from 0 without the fold itself:
+with `--folds 0`, group 0 holds the classes of fold 1. The fold's own classes and validation images
+are not looked at.
+
+`--rows KEY=VALUE,KEY=VALUE ...` scores our model with other evaluation keys, too.
 
 Prints Markdown tables and writes OUT/effect.json; the last line is one JSON object.
 """
@@ -29,8 +32,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -72,7 +73,7 @@ ROWS: dict[str, tuple[str, Json]] = {
 MODELS: dict[str, Json] = {
     "ours": OURS,
     "ours-plain": {**OURS, "rectify_bg": False},
-    "simclr": {**OURS, "miner": "simclr", "rectify_bg": False},
+    **{miner: {**OURS, "miner": miner, "rectify_bg": False} for miner in ("cct", "simclr")},
     **{f"ours-k{k}": {**OURS, "k": k} for k in (1, 3, 7, 9)},
 }
 
@@ -88,8 +89,8 @@ def rows_of(table: str) -> dict[str, tuple[str, Json]]:
         background = changes["rectify_bg"]  # in training as in matching
         if not trained["mine"]:
             model = "baseline-bg" if background else "baseline"
-        elif trained.get("miner") == "simclr":
-            model = "simclr"
+        elif trained.get("miner", "clusters") != "clusters":
+            model = trained["miner"]
         elif not background:
             model = "ours-plain"
         else:
@@ -113,7 +114,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, a thread each")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other settings")
     parser.add_argument("--table", default="effect", choices=("effect", *SWEEPS))
-    parser.add_argument("--holdout", type=int, metavar="G", help="fold whose classes play novel")
+    parser.add_argument(
+        "--holdout", type=int, metavar="G", help="group of base classes that is novel"
+    )
     parser.add_argument("--rows", nargs="*", default=[], help="more rows: KEY=VALUE,KEY=VALUE")
     parser.add_argument("--tune", type=int, metavar="FOLD", help="compare learning rates there")
     return parser.parse_args()
@@ -151,6 +154,7 @@ class Work:
             **self.encoder(),
             "folds": list(args.folds),
             "runtime.workers": 1,
+            "holdout": args.holdout,
             **{key: YAML(typ="safe").load(value) for key, value in given.items()},
         }
         if args.preset == "voc-sample":
@@ -190,8 +194,6 @@ class Work:
             if not (self.common / made).exists():
                 tell(f"{stage} ...")
                 self.run(self.common, stage)
-                if stage == "prepare" and self.args.holdout is not None:
-                    hold_out(self.common / made, self.common, self.args)
 
     def folder(self, seed: int, fold: int, name: str, changes: Mapping[str, Any]) -> Path:
         """A folder of one training, with links to what is common."""
@@ -243,30 +245,6 @@ class Work:
                 self.run(folder, stage, "--fold", str(fold))
         self.run(folder, "index", "--fold", str(fold))
         made_with.write_text(f"{ema}\n")
-
-
-def hold_out(path: Path, base: Path, args: argparse.Namespace) -> None:
-    """Rewrite a manifest so that group `--holdout` plays novel beside the fold's own classes.
-
-    Images to score on are a fifth of the training images. Their record tells no pixel of the fold's
-    own classes, so that no episode asks for one.
-    """
-    from fsslib.data.manifest import load_manifest, save_manifest
-
-    (fold,) = args.folds
-    manifest = load_manifest(path, base)
-    own = set(manifest.novel(fold))
-    folds = [tuple(sorted(own | {*manifest.novel(args.holdout)}))] * len(manifest.folds)
-    aside = {r.id for r in manifest.train if sha256(r.id.encode()).digest()[0] < 256 / 5}
-    kept = tuple(r for r in manifest.train if r.id not in aside)
-    scored = tuple(
-        replace(r, pixels={c: n for c, n in r.pixels.items() if c not in own})
-        for r in manifest.train
-        if r.id in aside
-    )
-    root = None if manifest.root == path.parent else str(manifest.root.resolve())
-    changed = replace(manifest, folds=tuple(folds), train=kept, val=scored)
-    save_manifest(changed, path, root)
 
 
 def more_rows(given: Iterable[str]) -> dict[str, tuple[str, Json]]:

@@ -18,8 +18,9 @@ def main(fold: FoldOption = None) -> None:
 
     Reads m, sigma, pseudo_weight, mine, miner, training, unlabeled, backbone, weights, seed and
     long_side from params.yaml, data/prepare/, data/cluster/<fold>/, data/annotate/<fold>/, and the
-    training and pool photographs. `mine: false` trains the plain baseline. `miner: simclr`
-    contrasts two views of each pool image instead of using pseudo-masks.
+    training and pool photographs. `mine: false` trains the plain baseline. Instead of using
+    pseudo-masks, `miner: simclr` contrasts two views of each pool image, and `miner: cct` lets
+    decoders of the base classes agree under perturbations.
     Writes data/train/<fold>/: model.safetensors (last and averaged encoder, head, global background
     prototype) and live/ (curves). Also writes results/folds/<fold>/training.png, which shows the
     same images, drawn again every `training.picture_every` steps. After an interruption, the same

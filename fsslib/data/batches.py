@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 import torch
@@ -16,20 +16,31 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fsslib.data.colours import Colours, draw_colours
-from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8, read_image, read_mask
 from fsslib.data.manifest import Manifest
 from fsslib.data.pool import PoolImage
 from fsslib.data.scaling import shrink
-from fsslib.data.transforms import crop_on_class, rescale, strong_crop
+from fsslib.data.transforms import (
+    base_labels,
+    binary_mask,
+    crop_on_class,
+    rescale,
+    strong_crop,
+)
 from fsslib.errors import FsslibError
 from fsslib.ranks import ALONE, Ranks
 
-PAIRS, POOL, ORDER, EXAMPLES, VIEWS = 1, 2, 3, 4, 5
+PAIRS, POOL, ORDER, EXAMPLES, VIEWS, FEATURES = 1, 2, 3, 4, 5, 6
 """Number that follows the seed in each generator, one per use.
 
-The uses are pairs, pool images, the order of the pool, example pictures, and contrastive views.
+The uses are pairs, pool images, the order of the pool, example pictures, contrastive views, and the
+perturbation of features (`fsslib.training.consistency`).
 """
+
+
+Miner = Literal["clusters", "simclr", "cct"]
+"""What the encoder learns from the pool: to predict pseudo-masks of sub-clusters, to match two
+views of the same image, or to predict base classes alike under perturbations."""
 
 
 class Batch(TypedDict, total=False):
@@ -38,8 +49,10 @@ class Batch(TypedDict, total=False):
     support_images: (P, S, 3, c, c) uint8; support_masks: (P, S, c, c) uint8, 1, 0 or 255;
     query_images: (P, 3, c, c) uint8; query_masks: (P, c, c) uint8;
     pool_images: (B, 3, c, c) uint8; pool_masks: (B, c, c) uint8 in 0 to K (absent unless mined).
-    For contrastive training, pool_images is (2B, 3, c, c), all first views before all second views,
-    without masks.
+    With `simclr`, pool_images is (2B, 3, c, c), all first views before all second views, without
+    masks. With `cct` there are no masks either.
+    query_labels: (P, c, c) uint8; 0 is the background, 1 to n are the base classes of the fold in
+    the order of their ids, 255 is ignored (`cct` alone). Novel and hidden classes are background.
     pool_colours: colour changes still to apply to each pool image (absent when already applied).
     """
 
@@ -47,6 +60,7 @@ class Batch(TypedDict, total=False):
     support_masks: Tensor
     query_images: Tensor
     query_masks: Tensor
+    query_labels: Tensor
     pool_images: Tensor
     pool_masks: Tensor
     pool_colours: list[Colours]
@@ -91,7 +105,7 @@ class StepBatches(Dataset[Batch]):
         pseudo: function that reads a pool image's pseudo-mask by its id; without it, batches hold
             no pseudo-masks.
         ranks: rank of this process and number of processes.
-        contrast: give two views of each pool image instead of pseudo-masks.
+        miner: what the pool is used for; only `clusters` needs pseudo-masks.
         colours_later: do not change the pool images' colours; the consumer of the batch does, for
             example on a GPU.
 
@@ -113,12 +127,12 @@ class StepBatches(Dataset[Batch]):
         pool: Sequence[PoolImage] = (),
         pseudo: Callable[[str], UInt8] | None = None,
         ranks: Ranks = ALONE,
-        contrast: bool = False,
+        miner: Miner = "clusters",
         colours_later: bool = False,
     ) -> None:
         self.plan, self.steps = plan, steps
         self._pair_slots = ranks.part(plan.pairs, "training.pairs")
-        if pseudo is not None or contrast:
+        if pseudo is not None or miner != "clusters":
             self._pool_slots = ranks.part(plan.pool_images, "training.pool_images")
         self._images = {r.id: (manifest.image_path(r), r.size) for r in manifest.train}
         self._masks = {r.id: (manifest.mask_path(r), r.size) for r in manifest.train}
@@ -127,7 +141,8 @@ class StepBatches(Dataset[Batch]):
         )
         self._classes = sorted(self.by_class)
         self.names = {c: manifest.classes[c] for c in self._classes}
-        self.pool, self._pseudo, self._contrast = pool, pseudo, contrast
+        self._base = manifest.base(fold)
+        self.pool, self._pseudo, self._miner = pool, pseudo, miner
         self._colours_later = colours_later
 
     def __len__(self) -> int:
@@ -142,17 +157,21 @@ class StepBatches(Dataset[Batch]):
         """Build this rank's part of the batch of one step."""
         pairs = [self._pair(step, slot) for slot in self._pair_slots]
         batch = Batch(
-            support_images=torch.stack([torch.stack(images[:-1]) for images, _ in pairs]),
-            support_masks=torch.stack([torch.stack(masks[:-1]) for _, masks in pairs]),
-            query_images=torch.stack([images[-1] for images, _ in pairs]),
-            query_masks=torch.stack([masks[-1] for _, masks in pairs]),
+            support_images=torch.stack([torch.stack(images[:-1]) for images, _, _ in pairs]),
+            support_masks=torch.stack([torch.stack(masks[:-1]) for _, masks, _ in pairs]),
+            query_images=torch.stack([images[-1] for images, _, _ in pairs]),
+            query_masks=torch.stack([masks[-1] for _, masks, _ in pairs]),
         )
         if self.mined:
             extra = [self._pool_image(step, slot) for slot in self._pool_slots]
             batch["pool_masks"] = torch.stack([mask for _, mask, _ in extra])
-        elif self._contrast:
+        elif self._miner == "simclr":
             places = [(slot, view) for view in (0, 1) for slot in self._pool_slots]
-            extra = [self._view(step, *place) for place in places]
+            extra = [self._view(VIEWS, step, *place) for place in places]
+        elif self._miner == "cct":
+            extra = [self._view(POOL, step, slot) for slot in self._pool_slots]
+            labels = torch.stack([query for _, _, query in pairs])
+            batch["query_labels"] = base_labels(labels, self._base)
         else:
             return batch
         batch["pool_images"] = torch.stack([image for image, _, _ in extra])
@@ -160,7 +179,7 @@ class StepBatches(Dataset[Batch]):
             batch["pool_colours"] = [colours for _, _, colours in extra]
         return batch
 
-    def _pair(self, step: int, slot: int) -> tuple[list[Tensor], list[Tensor]]:
+    def _pair(self, step: int, slot: int) -> tuple[list[Tensor], list[Tensor], Tensor]:
         """Draw a pair of one class; the class is drawn uniformly from the base classes."""
         rng = np.random.default_rng([self.plan.seed, PAIRS, step, slot])
         class_id = self._classes[int(rng.integers(len(self._classes)))]
@@ -168,8 +187,11 @@ class StepBatches(Dataset[Batch]):
 
     def draw_pair(
         self, class_id: int, rng: np.random.Generator
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Draw crops of one class, the supports first, the query last, with masks (1, 0 or 255)."""
+    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Draw crops of one class, the supports first, the query last, with masks (1, 0 or 255).
+
+        The last value is the query's mask with the class ids of the dataset.
+        """
         plan, ids = self.plan, self.by_class[class_id]
         chosen = rng.choice(len(ids), plan.shot + 1, replace=False)
         images, masks = [], []
@@ -178,11 +200,10 @@ class StepBatches(Dataset[Batch]):
             height, width = labels.shape
             factor = shrink(height, width, plan.long_side) * float(rng.uniform(*plan.scale))
             image, labels = rescale(image, labels, factor)
-            mask = binary_mask(labels, class_id)
-            image, mask = crop_on_class(image, mask, plan.crop, plan.min_pixels, rng)
+            image, labels = crop_on_class(image, labels, plan.crop, plan.min_pixels, rng, class_id)
             images.append(image)
-            masks.append(mask)
-        return images, masks
+            masks.append(binary_mask(labels, class_id))
+        return images, masks, labels
 
     def _read(self, image_id: str) -> tuple[Tensor, Tensor]:
         image = _read_photograph(*self._images[image_id])
@@ -197,9 +218,12 @@ class StepBatches(Dataset[Batch]):
         rng = np.random.default_rng([self.plan.seed, POOL, step, slot])
         return self._augment(*self.read_pool(self._pool_item(step, slot)), rng)
 
-    def _view(self, step: int, slot: int, view: int) -> tuple[Tensor, Tensor, Colours]:
-        """One of two strong augmentations of a pool image; no mask is read."""
-        rng = np.random.default_rng([self.plan.seed, VIEWS, step, slot, view])
+    def _view(self, use: int, step: int, slot: int, *view: int) -> tuple[Tensor, Tensor, Colours]:
+        """One strong augmentation of a pool image; no mask is read.
+
+        With `use` POOL it is the one that the image would have with its pseudo-mask.
+        """
+        rng = np.random.default_rng([self.plan.seed, use, step, slot, *view])
         image = _read_photograph(self._pool_item(step, slot).path)
         return self._augment(image, torch.zeros_like(image[0]), rng)
 
@@ -241,13 +265,6 @@ def _order(seed: int, epoch: int, count: int) -> NDArray[np.int64]:
     pool).
     """
     return np.random.default_rng([seed, ORDER, epoch]).permutation(count)
-
-
-def binary_mask(labels: Tensor, class_id: int) -> Tensor:
-    """Convert an index mask to 1 (the class), 0 (everything else) and 255 (ignore), uint8."""
-    mask = (labels == class_id).to(torch.uint8)
-    mask[labels == IGNORE] = IGNORE
-    return mask
 
 
 def images_by_class(

@@ -1,5 +1,7 @@
 """Training transforms on uint8 tensors; every random choice comes from the given generator."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -41,17 +43,23 @@ def pad_to(image: Tensor, mask: Tensor, crop: int) -> tuple[Tensor, Tensor]:
 
 
 def crop_on_class(
-    image: Tensor, mask: Tensor, crop: int, min_pixels: int, rng: np.random.Generator
+    image: Tensor,
+    mask: Tensor,
+    crop: int,
+    min_pixels: int,
+    rng: np.random.Generator,
+    label: int = 1,
 ) -> tuple[Tensor, Tensor]:
     """Take a random crop that shows the class, and flip it horizontally at random (section 4.1).
 
     Args:
         image: (3, H, W) uint8.
-        mask: (H, W) uint8, 1 the class, 0 the rest, 255 ignore.
+        mask: (H, W) uint8, 255 ignore.
         crop: side in px.
         min_pixels: pixels of the class that the crop should hold. After ten random crops with too
             few, the crop is placed around a random pixel of the class.
         rng: the episode's generator.
+        label: value of the class in the mask.
 
     Returns:
         (3, crop, crop) uint8 and (crop, crop) uint8.
@@ -60,10 +68,10 @@ def crop_on_class(
     high = [n - crop + 1 for n in mask.shape]
     for _ in range(10):
         top, left = (int(rng.integers(n)) for n in high)
-        if int((mask[top : top + crop, left : left + crop] == 1).sum()) >= min_pixels:
+        if int((mask[top : top + crop, left : left + crop] == label).sum()) >= min_pixels:
             break
     else:
-        inside = torch.nonzero(mask == 1)
+        inside = torch.nonzero(mask == label)
         if len(inside):
             row, column = inside[int(rng.integers(len(inside)))].tolist()
             top = min(max(row - crop // 2, 0), high[0] - 1)
@@ -105,6 +113,30 @@ def centre_square(image: Tensor, mask: Tensor, side: int) -> tuple[Tensor, Tenso
     box = top, left, shorter, shorter
     mask = tv.resized_crop(mask[None], *box, [side, side], InterpolationMode.NEAREST)[0]
     return tv.resized_crop(image, *box, [side, side], antialias=True), mask
+
+
+def binary_mask(labels: Tensor, class_id: int) -> Tensor:
+    """Convert an index mask to 1 (the class), 0 (everything else) and 255 (ignore), uint8."""
+    mask = (labels == class_id).to(torch.uint8)
+    mask[labels == IGNORE] = IGNORE
+    return mask
+
+
+def base_labels(labels: Tensor, class_ids: Sequence[int]) -> Tensor:
+    """Number the base classes in an index mask.
+
+    Args:
+        labels: (..., H, W) uint8 with the class ids of the dataset; 255 is ignored.
+        class_ids: the n base classes of a fold.
+
+    Returns:
+        (..., H, W) uint8: 1 to n for the base classes in the order of their ids, 0 for all others
+        and the background, 255 as it was.
+    """
+    table = torch.zeros(256, dtype=torch.uint8)
+    table[sorted(class_ids)] = torch.arange(1, len(class_ids) + 1, dtype=torch.uint8)
+    table[IGNORE] = IGNORE
+    return table[labels.long()]
 
 
 def _crop_box(height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:

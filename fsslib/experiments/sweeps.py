@@ -128,12 +128,13 @@ def _table4() -> Sweep:
     mined = PLAIN | {"mine": True, "ema": True}
     rows = (
         ("none", "none", PLAIN, paper.TABLE3["baseline"]),
+        ("cct", "CCT", mined | {"miner": "cct"}, paper.TABLE4["cct"]),
         ("simclr", "SimCLR", mined | {"miner": "simclr"}, paper.TABLE4["simclr"]),
         ("clusters", "mined clusters", mined | {"miner": "clusters"}, paper.TABLE4["clusters"]),
     )
     return Sweep(
         "table4",
-        "Table 4: mining against a contrastive loss, both on the training set",
+        "Table 4: mining against consistency and a contrastive loss, all on the training set",
         [_row("table4", *row) for row in rows],
     )
 

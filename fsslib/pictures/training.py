@@ -77,7 +77,7 @@ def fixed_examples(batches: StepBatches, episodes: int = 4, pool: int = 4) -> Ex
     drawn = []
     for number in range(episodes):
         class_id = int(order[number % len(order)])
-        images, masks = batches.draw_pair(class_id, rng)
+        images, masks, _ = batches.draw_pair(class_id, rng)
         name = batches.names[class_id]
         drawn.append(ShownEpisode(name, torch.stack(images), torch.stack(masks)))
     chosen = rng.permutation(len(batches.pool))[: pool if batches.mined else 0]

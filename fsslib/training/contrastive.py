@@ -1,17 +1,11 @@
 """SimCLR's contrastive loss, which the paper's table 4 compares with mining on the same pool."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from fsslib.ranks import ALONE, Ranks
 from fsslib.training.across_ranks import from_all_ranks
-
-Miner = Literal["clusters", "simclr"]
-"""What the encoder learns from the pool: to predict pseudo-masks of sub-clusters, or to match two
-views of the same image."""
 
 TEMPERATURE = 0.1
 PROJECTION = 128

@@ -19,6 +19,7 @@ from fsslib.files.tensor_files import (
     named_tensors,
     restore_module,
 )
+from fsslib.training.consistency import MAIN_BIAS, ConsistencyHead
 from fsslib.training.contrastive import FIRST_WEIGHT, ProjectionHead
 from fsslib.training.losses import LAST_BIAS, MiningHead
 
@@ -81,5 +82,8 @@ def _head(tensors: Mapping[str, Tensor], channels: int) -> nn.Module:
     if f"head.{FIRST_WEIGHT}" in tensors:
         return ProjectionHead(channels, torch.Generator())
     # The file itself gives the number of classes. A head without this tensor is rejected.
+    if f"head.{MAIN_BIAS}" in tensors:
+        classes = tensors[f"head.{MAIN_BIAS}"].numel()
+        return ConsistencyHead(channels, classes, torch.Generator())
     classes = tensors.get(f"head.{LAST_BIAS}", torch.zeros(1)).numel()
     return MiningHead(channels, classes, torch.Generator())

@@ -4,17 +4,28 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fsslib.data.batches import Batch
+from fsslib.data.batches import FEATURES, Batch, Miner
 from fsslib.data.colours import apply_together
 from fsslib.encoders.base import Encoder, normalise
 from fsslib.encoders.running import Precision
 from fsslib.errors import FsslibError
 from fsslib.ranks import ALONE, Ranks
 from fsslib.training.across_ranks import average_gradients
-from fsslib.training.contrastive import Miner, ProjectionHead, contrastive_loss
+from fsslib.training.consistency import (
+    ConsistencyHead,
+    Perturbations,
+    Predictions,
+    agreement,
+    base_accuracy,
+    disagreement,
+    disagreement_weight,
+    draw_perturbations,
+)
+from fsslib.training.contrastive import ProjectionHead, contrastive_loss
 from fsslib.training.gradient_cache import GradientCache, compiled
 from fsslib.training.losses import MiningHead, episode_prototypes, pixel_loss, query_scores
 from fsslib.training.memory import BackgroundMemory, WeightAverage
@@ -22,6 +33,9 @@ from fsslib.training.progress import foreground_iou, label_agreement
 
 Row = dict[str, float]
 """One step's losses, learning rate and progress, by name."""
+
+Head = MiningHead | ProjectionHead | ConsistencyHead
+"""What is trained on the pool beside the encoder, one for each miner."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +55,14 @@ class TrainSettings:
         sigma: factor on the cosine (eq. 5).
         pseudo_weight: lambda of eq. 1.
         precision: precision of the forward and backward passes.
-        seed: seed of the head's initial weights.
+        seed: seed of the head's initial weights and of the perturbations of `miner: cct`.
         lr_steps: steps at which the learning rates drop to a tenth. None drops them after each
             third of the iterations, like the paper's 2000 and 4000 of 6000.
         micro_images: images encoded at once with their gradients in memory; None for the whole
             batch.
         compile: whether to run the encoder through torch.compile.
-        miner: what the pool is used for: pseudo-masks, or the contrast of two views (table 4).
+        miner: what the pool is used for: pseudo-masks, the contrast of two views, or consistency
+            under perturbations (table 4).
     """
 
     iterations: int
@@ -77,7 +92,8 @@ class Trainer:
 
     Args:
         encoder: encoder with its initial weights; it is trained in place.
-        classes: K + 1 (`miner: simclr` ignores it), or None to train on episodes alone.
+        classes: classes of the head with the background, or None to train on episodes alone: K + 1
+            pseudo-labels, or 1 + the base classes with `miner: cct`. `miner: simclr` ignores it.
         settings: see `TrainSettings`.
         device: device to train on.
         ranks: this process among those that train together.
@@ -97,13 +113,10 @@ class Trainer:
         self._run = compiled(self.encoder) if settings.compile else self.encoder
         self._cache = GradientCache(self._encode, settings.micro_images)
         generator = torch.Generator().manual_seed(settings.seed)
-        self.head: MiningHead | ProjectionHead | None = None
+        self.head: Head | None = None
         groups = [{"params": encoder.trained_parameters()}]
         if classes is not None:
-            if settings.miner == "clusters":
-                self.head = MiningHead(encoder.channels, classes, generator, ranks)
-            else:
-                self.head = ProjectionHead(encoder.channels, generator)
+            self.head = _new_head(settings.miner, encoder.channels, classes, generator, ranks)
             self.head.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             groups.append({"params": list(self.head.parameters())})
         self.optimizer = torch.optim.SGD(
@@ -188,8 +201,7 @@ class Trainer:
         """Compute L_gt of eq. 4, L_pseudo and progress; update the background memory (eq. 6)."""
         pairs, shot = batch["support_images"].shape[:2]
         with self._autocast():
-            pool = features[pairs * (shot + 1) :]
-            head_scores = None if self.head is None else self.head(pool)
+            output = self._head_output(features[pairs * shot :], pairs)
         features = features[: pairs * (shot + 1)].float()
         masks = self._sent(batch["support_masks"])
         support_features = features[: pairs * shot].unflatten(0, (pairs, shot))
@@ -206,13 +218,39 @@ class Trainer:
         truth = self._sent(batch["query_masks"])
         episode = pixel_loss(scores, truth)
         progress = {"episode_iou": foreground_iou(scores, truth)}
-        if head_scores is None:
+        if output is None:
             return episode, None, progress
+        pseudo, more = self._pool_loss(output, batch)
+        return episode, pseudo, progress | more
+
+    def _head_output(self, features: Tensor, queries: int) -> Tensor | Predictions | None:
+        """Apply the head to features of the queries and the pool, (P + B, C, h, w)."""
+        if self.head is None:
+            return None
+        if not isinstance(self.head, ConsistencyHead):
+            scores: Tensor = self.head(features[queries:])
+            return scores
+        rng = np.random.default_rng([self.settings.seed, FEATURES, self.step_number])
+        size = (features.shape[-2], features.shape[-1])
+        drawn = draw_perturbations(rng, len(features) - queries, size, self.ranks)
+        sent = Perturbations(self._sent(drawn.noise), drawn.threshold, self._sent(drawn.channels))
+        found: Predictions = self.head(features, queries, sent)
+        return found
+
+    def _pool_loss(
+        self, output: Tensor | Predictions, batch: Batch
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute L_pseudo, or the loss that stands in its place, and its progress."""
+        if isinstance(output, Predictions):
+            labels = self._sent(batch["query_labels"])
+            weight = disagreement_weight(self.step_number, self.settings.iterations)
+            loss = pixel_loss(output.labelled, labels) + weight * disagreement(output)
+            accuracy = base_accuracy(output, labels)
+            return loss, {"base_accuracy": accuracy, "agreement": agreement(output)}
         if self.settings.miner == "simclr":
-            return episode, contrastive_loss(head_scores.float(), ranks=self.ranks), progress
+            return contrastive_loss(output.float(), ranks=self.ranks), {}
         labels = self._sent(batch["pool_masks"])
-        progress["pseudo_accuracy"] = label_agreement(head_scores, labels)
-        return episode, pixel_loss(head_scores, labels), progress
+        return pixel_loss(output, labels), {"pseudo_accuracy": label_agreement(output, labels)}
 
     def _remember(self, background: Tensor, masks: Tensor) -> None:
         """Apply eq. 6 with the mean over the pairs of all ranks whose supports show background.
@@ -236,3 +274,12 @@ class Trainer:
         """Step through `batches` and yield each step's row."""
         for batch in batches:
             yield self.step(batch)
+
+
+def _new_head(
+    miner: Miner, channels: int, classes: int, generator: torch.Generator, ranks: Ranks
+) -> Head:
+    if miner == "simclr":
+        return ProjectionHead(channels, generator)
+    head = ConsistencyHead if miner == "cct" else MiningHead
+    return head(channels, classes, generator, ranks)

@@ -69,7 +69,7 @@ def train_fold(fold: int, params: TrainParams, runtime: Runtime, outputs: Output
     batches = _batches(manifest, fold, params, ranks, device)
     trainer = Trainer(
         initial_encoder(params),
-        load_clusters(paths.clusters(fold)).k + 1 if params.mine else None,
+        _classes(manifest, fold, params),
         _settings(params, precision),
         device,
         ranks,
@@ -176,6 +176,15 @@ def _about(
     return {"fold": fold, **as_json(params), "training": training, **seen}
 
 
+def _classes(manifest: Manifest, fold: int, params: TrainParams) -> int | None:
+    """Classes of the auxiliary head, with the background; None without a head."""
+    if not params.mine:
+        return None
+    if params.miner == "clusters":
+        return load_clusters(paths.clusters(fold)).k + 1
+    return 1 + len(manifest.base(fold))
+
+
 def _settings(params: TrainParams, precision: Precision) -> TrainSettings:
     t = params.training
     return TrainSettings(
@@ -217,12 +226,8 @@ def _batches(
     if not params.mine:
         return StepBatches(manifest, fold, plan, t.iterations, ranks=ranks)
     pool = open_pool(manifest, fold, params)
-    if params.miner == "simclr":
-        return StepBatches(manifest, fold, plan, t.iterations, pool, None, ranks, True, later)
-    masks = PseudoMasks(paths.pseudo_masks(fold))
-    return StepBatches(
-        manifest, fold, plan, t.iterations, pool, masks.read, ranks, colours_later=later
-    )
+    pseudo = PseudoMasks(paths.pseudo_masks(fold)).read if params.miner == "clusters" else None
+    return StepBatches(manifest, fold, plan, t.iterations, pool, pseudo, ranks, params.miner, later)
 
 
 def _loader(
@@ -242,7 +247,7 @@ def _loader(
 
 def _key(fold: int, params: TrainParams, about: Mapping[str, Any]) -> str:
     used = [paths.MANIFEST]
-    if params.mine:
+    if params.mine and params.miner == "clusters":
         used += [paths.clusters(fold), *sorted(paths.pseudo_masks(fold).glob("*.zip"))]
     digests = [file_digest(p) for p in used]
     return scratch_key("train", about, encoder_key(params), digests)

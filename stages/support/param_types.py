@@ -12,7 +12,7 @@ LongSide = Annotated[int, Field(ge=32, le=4096)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
-Miner = Literal["clusters", "simclr"]
+Miner = Literal["clusters", "simclr", "cct"]
 
 
 def _backbone(name: str) -> str:

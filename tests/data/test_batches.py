@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from fsslib.data.batches import BatchPlan, StepBatches, binary_mask, images_by_class
+from fsslib.data.batches import BatchPlan, StepBatches, images_by_class
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.pool import PoolImage
+from fsslib.data.transforms import binary_mask
 from tests.support.helpers import one_line
 
 PLAN = BatchPlan(pairs=3, shot=2, pool_images=5, crop=32, min_pixels=40, scale=(1.0, 1.0), seed=0)
@@ -271,11 +272,11 @@ def test_long_side_scales_photographs_before_the_drawn_factor(discs):
     assert not all(same(plain[step], own[step]) for step in range(4))
 
 
-@pytest.mark.parametrize("contrast", [False, True])
-def test_colours_done_later_are_those_done_at_once(discs, pool, contrast):
+@pytest.mark.parametrize("miner", ["clusters", "simclr", "cct"])
+def test_colours_done_later_are_those_done_at_once(discs, pool, miner):
     def batch(later):
-        pseudo = None if contrast else pseudo_mask
-        extra = {"contrast": contrast, "colours_later": later}
+        pseudo = pseudo_mask if miner == "clusters" else None
+        extra = {"miner": miner, "colours_later": later}
         return StepBatches(discs, 1, PLAN, 3, pool, pseudo, **extra)[2]
 
     ready, later = batch(False), batch(True)

@@ -25,15 +25,15 @@ CASES = {
     "baseline": {"shot": 1, "classes": None},
     "resumed": {"shot": 1},
     "simclr": {"shot": 1, "miner": "simclr"},
+    "cct": {"shot": 1, "miner": "cct", "micro_images": 3},
 }
 
 
 def train(manifest, case, ranks, checkpoint=None):
     """Rows and final state of one case."""
     options = {"lr": 0.001, "head_lr": 0.002, "classes": CLASSES, **CASES[case]}
-    shot, contrast = options.pop("shot"), options.get("miner") == "simclr"
-    mined = options["classes"] is not None and not contrast
-    batches = make_batches(manifest, STEPS, mined, shot, ranks, contrast)
+    shot, miner = options.pop("shot"), options.get("miner", "clusters")
+    batches = make_batches(manifest, STEPS, options["classes"] is not None, shot, ranks, miner)
     trainer = make_trainer(ranks=ranks, **options)
     rows = restore_checkpoint(trainer, checkpoint) if checkpoint else []
     rows += [trainer.step(batches[step]) for step in range(trainer.step_number, STEPS)]

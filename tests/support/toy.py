@@ -36,7 +36,7 @@ def make_trainer(
     return Trainer(encoder, classes, settings(**changes), device, ranks)
 
 
-def make_batches(manifest, steps=6, mined=True, shot=1, ranks=ALONE, contrast=False, later=False):
+def make_batches(manifest, steps=6, mined=True, shot=1, ranks=ALONE, miner="clusters", later=False):
     """Fold 1: classes 1 to 3 are base; pseudo-masks are the brightness in four steps."""
     pool = [PoolImage(r.id, manifest.image_path(r)) for r in manifest.train]
     photos = {i.id: i.path for i in pool}
@@ -45,8 +45,8 @@ def make_batches(manifest, steps=6, mined=True, shot=1, ranks=ALONE, contrast=Fa
         return (read_image(photos[image_id]).mean(axis=2) // 64).astype(np.uint8)
 
     plan = BatchPlan(2, shot, 2, 32, 30, (1.0, 1.0), seed=0)
-    masks = pseudo if mined else None
-    return StepBatches(manifest, 1, plan, steps, pool, masks, ranks, contrast, later)
+    masks = pseudo if mined and miner == "clusters" else None
+    return StepBatches(manifest, 1, plan, steps, pool, masks, ranks, miner, later)
 
 
 def state_of(trainer):

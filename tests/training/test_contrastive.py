@@ -57,7 +57,7 @@ def test_projection_pools_whole_features_and_is_a_function_of_its_seed():
 
 @pytest.fixture(scope="module")
 def batches(discs):
-    return make_batches(discs, mined=False, contrast=True)
+    return make_batches(discs, miner="simclr")
 
 
 def test_a_batch_holds_two_views_of_each_pool_image_and_no_masks(batches, discs):

@@ -13,7 +13,10 @@ from fsslib.files.storage import read_json
 Curve = list[tuple[float, float]]
 """Step and value, in the order of the steps; steps without a finite value are left out."""
 
-CURVES = ("loss", "episode", "pseudo", "episode_iou", "pseudo_accuracy", "lr")
+CURVES = (
+    "loss", "episode", "pseudo", "episode_iou", "pseudo_accuracy", "base_accuracy", "agreement",
+    "lr",
+)  # fmt: skip
 PICTURES = ("training", "clusters", "pseudo", "episodes")
 
 

@@ -16,7 +16,12 @@ CHARTS = (
     ("Loss", {"loss": "total", "episode": "episodes", "pseudo": "pseudo-masks"}, None),
     (
         "Is it learning? (0 to 1)",
-        {"episode_iou": "IoU of episodes", "pseudo_accuracy": "head agrees"},
+        {
+            "episode_iou": "IoU of episodes",
+            "pseudo_accuracy": "head agrees",
+            "base_accuracy": "base classes",
+            "agreement": "decoders agree",
+        },
         1.0,
     ),
     ("Learning rate of the encoder", {"lr": "rate"}, None),
