@@ -2,14 +2,17 @@
 
     python -m benchmarks.refining --root data/voc-sample --backbone resnet18 --weights imagenet
     python -m benchmarks.refining --root data/voc-sample --base      # choose, on base classes
-    python -m benchmarks.refining --root data/voc-sample --model data/train    # trained models
+    python -m benchmarks.refining --root data/voc-sample --protocol --seeds 5 --episodes 1000
+    python -m benchmarks.refining --root data/voc-sample --protocol --model data/train
+    python -m benchmarks.refining --root data/voc-sample --time 40
 
-Episodes of the validation photographs, with the pretrained encoder or with the trained model of
-each fold (`--model`: the folder that holds one folder a fold). `--base` scores base classes on the
-fifth of the training photographs that `fss tune` sets aside; novel classes and validation
-photographs are then not looked at. Rows are ways to sharpen masks; all of them see the same
-episodes. `--rows` names some of them, `--time` measures milliseconds instead. Prints Markdown; the
-last line is one JSON object.
+Episodes of the validation photographs, with the pretrained encoder or with the trained encoder of
+each fold (`--model`: the folder that holds one folder a fold; prototypes are not rectified).
+`--base` scores base classes on the fifth of the training photographs that `fss tune` sets aside;
+novel classes and validation photographs are then not looked at. Rows are ways to sharpen masks; all
+of them see the same episodes, and `--rows` names some of them. `--protocol` scores without and with
+refinement as the stage `evaluate` does. `--time` measures milliseconds of CPU time and the peak
+memory of a photograph of 12 megapixels instead. Prints Markdown; the last line is one JSON object.
 """
 
 import argparse
@@ -28,7 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import stages  # noqa: F401 - the process settings of the commands
-from benchmarks.parts import Json
+from benchmarks.parts import Json, named_parts, run_part, start_part
 from fsslib.data.holdout import hold_out
 from fsslib.data.images import UInt8
 from fsslib.data.manifest import Manifest
@@ -40,10 +43,13 @@ from fsslib.encoders.running import Encode, make_encode, one_thread_each
 from fsslib.encoders.weights import load_weights
 from fsslib.evaluation.boundary import boundary_regions, boundary_width
 from fsslib.evaluation.episodes import Episode, draw_episode_set
-from fsslib.evaluation.protocol import manifest_readers
-from fsslib.evaluation.refining import GuidedFilter, Refining
+from fsslib.evaluation.protocol import evaluate, manifest_readers
+from fsslib.evaluation.refining import EPS, GRID, RADIUS, GuidedFilter, Refining
+from fsslib.evaluation.summary import fold_metrics
 from fsslib.evaluation.supports import SupportBank, make_bank, needs, pool_support
 from fsslib.mining.pooling import upsample
+from fsslib.prediction.found import label
+from fsslib.prediction.learned import Prototypes
 from fsslib.rectification.rectify import Rectification
 from fsslib.training.trained_model import load_model
 
@@ -67,8 +73,10 @@ class Query:
         """(H, W) in px."""
         return self.photograph.shape[0], self.photograph.shape[1]
 
-    def filter(self, radius: float = 0.06, eps: float = 1e-3, grid: int | None = 256) -> Callable:
-        """The guided filter of the photograph."""
+    def filter(
+        self, radius: float = RADIUS, eps: float = EPS, grid: int | None = GRID
+    ) -> GuidedFilter:
+        """Make the guided filter of the photograph."""
         return GuidedFilter(self.photograph, Refining(radius, eps), grid=grid)
 
     def both(self) -> Tensor:
@@ -86,21 +94,25 @@ Row = Callable[[Query], Tensor]
 """Margins of a query's episodes at its own size, (E, H, W)."""
 
 
-def twice(query: Query) -> Tensor:
-    guide = query.filter()
+def twice(query: Query, radius: float = RADIUS) -> Tensor:
+    """Filtered again at image size."""
+    guide = query.filter(radius)
     return guide(guide(query.margins))
 
 
 def rows() -> dict[str, Row]:
-    found: dict[str, Row] = {"none": lambda q: upsample(q.margins, q.size)}
+    found: dict[str, Row] = {
+        "none": lambda q: upsample(q.margins, q.size),
+        "guided": lambda q: q.filter()(q.margins),
+    }
     for radius in (0.015, 0.03, 0.045, 0.06, 0.075, 0.09, 0.12):
         found[f"radius {radius}"] = lambda q, r=radius: q.filter(radius=r)(q.margins)
     for eps in (1e-4, 3e-4, 3e-3, 1e-2):
         found[f"eps {eps:g}"] = lambda q, e=eps: q.filter(eps=e)(q.margins)
-    for grid in (None, 192, 128):
+    for grid in (None, 256, 128):
         found[f"grid {grid}"] = lambda q, g=grid: q.filter(grid=g)(q.margins)
     found["two passes"] = twice
-    found["two passes, half the radius"] = lambda q: (g := q.filter(radius=0.03))(g(q.margins))
+    found["two passes, half the radius"] = lambda q: twice(q, RADIUS / 2)
     found["features instead of margins"] = lambda q: q.filter()(q.raw)
     found["flip"] = lambda q: upsample(q.both(), q.size)
     found["flip + guided"] = lambda q: q.filter()(q.both())
@@ -122,8 +134,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--episodes", type=int, default=60, help="a seed, fold, number of shots")
     parser.add_argument("--min-images", type=int, default=10)
+    parser.add_argument("--protocol", action="store_true", help="none and guided, by `evaluate`")
     parser.add_argument("--rows", nargs="*", help="names of rows, by default all")
     parser.add_argument("--time", type=int, default=0, help="photographs to time the rows on")
+    parser.add_argument("--part", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -249,9 +263,7 @@ def score(args: argparse.Namespace, chosen: dict[str, Row]) -> Json:
         if args.base:  # the classes of this fold, which are base in every other one
             other = next(f for f in range(len(whole.folds)) if f != fold)
             manifest = hold_out(whole, [f for f in range(4) if f != other].index(fold))
-            number = other
-        else:
-            number = fold
+        number = other if args.base else fold
         if scored is None or args.model is not None:
             scored = Scored(manifest, encoder_of(args, fold), args.long_side)
         drawn = draw_episode_set(
@@ -274,6 +286,41 @@ def score(args: argparse.Namespace, chosen: dict[str, Row]) -> Json:
     return result
 
 
+def protocol(args: argparse.Namespace) -> Json:
+    """Scores without and with refinement, by the library's evaluation."""
+    manifest = load_dataset("pascal", args.root)
+    result: Json = {}
+    for fold in args.folds:
+        encode = make_encode(encoder_of(args, fold), CPU, "float32", args.long_side)
+        drawn = draw_episode_set(
+            manifest,
+            fold,
+            range(args.seeds),
+            args.episodes,
+            tuple(args.shots),
+            min_images=args.min_images,
+        )
+        rows: Json = {}
+        for name, refining in (("none", None), ("guided", Refining())):
+            found = evaluate(
+                encode,
+                *manifest_readers(manifest),
+                drawn.episodes,
+                drawn.novel,
+                refining=refining,
+                boundary=True,
+            )
+            metrics = fold_metrics(found.counts, manifest.classes)
+            rows[name] = {
+                str(n): [metrics[f"shot{n}"][key] for key in ("miou", "boundary_iou")]
+                for n in args.shots
+            }
+            told = f"fold {fold} {name}: {rows[name]}, {found.seconds:.0f} s"
+            print(told, file=sys.stderr, flush=True)
+        result[str(fold)] = rows
+    return result
+
+
 def show(args: argparse.Namespace, result: Json, chosen: dict[str, Row]) -> None:
     """A line a row: mIoU of each fold, the mean, and the mean boundary IoU."""
     for shots in args.shots:
@@ -292,7 +339,7 @@ def show(args: argparse.Namespace, result: Json, chosen: dict[str, Row]) -> None
 
 @torch.no_grad()
 def clock(args: argparse.Namespace, chosen: dict[str, Row]) -> Json:
-    """Median milliseconds of each row for one episode of a photograph, encodings of it included."""
+    """Median milliseconds of CPU time of each row, for one episode of a photograph."""
     manifest = load_dataset("pascal", args.root)
     scored = Scored(manifest, encoder_of(args, args.folds[0]), args.long_side)
     drawn = draw_episode_set(manifest, args.folds[0], (0,), args.time, (1,))
@@ -302,15 +349,15 @@ def clock(args: argparse.Namespace, chosen: dict[str, Row]) -> Json:
         for kind in ("plain", "flip", "large"):
             scored.feature(episode.query, kind)  # warm, and the file read
             scored.kept.pop((episode.query, kind))
-            since = time.perf_counter()
+            since = time.process_time()
             scored.feature(episode.query, kind)
-            encoded.setdefault(kind, []).append(1000 * (time.perf_counter() - since))
+            encoded.setdefault(kind, []).append(1000 * (time.process_time() - since))
         for query, _, _ in scored.queries([episode], ("plain", "flip", "large")):
             for name, row in chosen.items():
                 row(query)
-                since = time.perf_counter()
+                since = time.process_time()
                 row(query)
-                spent[name].append(1000 * (time.perf_counter() - since))
+                spent[name].append(1000 * (time.process_time() - since))
     more = {kind: statistics.median(found) for kind, found in encoded.items()}
     print(f"encoding: {', '.join(f'{kind} {ms:.1f} ms' for kind, ms in more.items())}")
     result: Json = {"encoding": more}
@@ -319,12 +366,38 @@ def clock(args: argparse.Namespace, chosen: dict[str, Row]) -> Json:
         added = sum(more[kind] for kind in kinds_of([name])[1:])
         result[name] = statistics.median(found)
         print(f"| {name} | {result[name]:.1f} | {result[name] + added:.1f} |")
+    for name in ("photograph", "none", "guided"):
+        result[f"peak MB, {name}"] = start_part("benchmarks.refining", name)["peak_mb"]
+    print({name: round(value) for name, value in result.items() if name.startswith("peak")})
     return result
+
+
+def part_photograph(args: argparse.Namespace) -> Json:
+    """A photograph of 12 megapixels, the features of its reduced copy, three classes."""
+    photograph = np.random.default_rng(0).integers(0, 256, (3000, 4000, 3), dtype=np.uint8)
+    prototypes = Prototypes(torch.randn(3, 120), torch.randn(120))
+    args.large = torch.randn(120, 36, 48), prototypes, [0, 1, 2], photograph
+    return {}
+
+
+def part_none(args: argparse.Namespace) -> Json:
+    """Its mask without refinement."""
+    part_photograph(args)
+    return {"pixels": label(*args.large, None).size}
+
+
+def part_guided(args: argparse.Namespace) -> Json:
+    """Its refined mask."""
+    part_photograph(args)
+    return {"pixels": label(*args.large, Refining()).size}
 
 
 def main() -> None:
     args = parse()
     one_thread_each()
+    if args.part:
+        print(json.dumps(run_part(named_parts(globals())[args.part], args)))
+        return
     every = rows()
     unknown = set(args.rows or ()) - set(every)
     if unknown:
@@ -333,7 +406,9 @@ def main() -> None:
     if args.time:
         print(json.dumps(clock(args, chosen)))
         return
-    result = score(args, chosen)
+    if args.protocol:
+        chosen = dict.fromkeys(("none", "guided"), every["none"])
+    result = protocol(args) if args.protocol else score(args, chosen)
     show(args, result, chosen)
     print(json.dumps(result))
 

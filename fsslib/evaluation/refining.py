@@ -26,7 +26,7 @@ from fsslib.mining.pooling import upsample
 RADIUS, EPS = 0.06, 1e-3
 """Defaults of `Refining`, chosen on base classes (docs/results.md)."""
 
-GRID = 256
+GRID = 192
 """Longest side in px of the grid on which the coefficients are computed. They are means over
 windows, so a coarser grid than the photograph's loses little (He and Sun, "Fast guided filter",
 2015; measured in docs/results.md), and time and memory on it do not grow with the photograph."""

@@ -128,7 +128,7 @@ def test_strips_of_rows_equal_the_whole(size, ways, monkeypatch):
 
 def test_a_grid_never_exceeds_the_photograph_and_no_side_is_empty():
     assert GuidedFilter(photograph(0, (5, 9)), Refining()).grid == (5, 9)
-    assert GuidedFilter(photograph(0, (1, 600)), Refining()).grid == (1, 256)
+    assert GuidedFilter(photograph(0, (1, 600)), Refining()).grid == (1, 192)
 
 
 def test_a_refinement_has_a_name():
