@@ -23,7 +23,7 @@ from fsslib.errors import FsslibError
 from fsslib.evaluation.windows import window_sums
 from fsslib.mining.pooling import upsample
 
-RADIUS, EPS = 0.06, 1e-3
+RADIUS, EPS = 0.09, 1e-3
 """Defaults of `Refining`, chosen on base classes (docs/results.md)."""
 
 GRID = 192
