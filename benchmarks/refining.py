@@ -339,7 +339,12 @@ def show(args: argparse.Namespace, result: Json, chosen: dict[str, Row]) -> None
 
 @torch.no_grad()
 def clock(args: argparse.Namespace, chosen: dict[str, Row]) -> Json:
-    """Median milliseconds of CPU time of each row, for one episode of a photograph."""
+    """Median milliseconds of CPU time of each row, for one episode of a photograph.
+
+    The peak memory comes first: a process of its own counts what its parent held.
+    """
+    peaks = {name: start_part("benchmarks.refining", name) for name in named_parts(globals())}
+    print({name: f"{found['peak_mb']:.0f} MB" for name, found in peaks.items()})
     manifest = load_dataset("pascal", args.root)
     scored = Scored(manifest, encoder_of(args, args.folds[0]), args.long_side)
     drawn = draw_episode_set(manifest, args.folds[0], (0,), args.time, (1,))
@@ -360,15 +365,12 @@ def clock(args: argparse.Namespace, chosen: dict[str, Row]) -> Json:
                 spent[name].append(1000 * (time.process_time() - since))
     more = {kind: statistics.median(found) for kind, found in encoded.items()}
     print(f"encoding: {', '.join(f'{kind} {ms:.1f} ms' for kind, ms in more.items())}")
-    result: Json = {"encoding": more}
+    result: Json = {"encoding": more, "peaks": peaks}
     print("\n| | ms | with more encodings |\n|---|---|---|")
     for name, found in spent.items():
         added = sum(more[kind] for kind in kinds_of([name])[1:])
         result[name] = statistics.median(found)
         print(f"| {name} | {result[name]:.1f} | {result[name] + added:.1f} |")
-    for name in ("photograph", "none", "guided"):
-        result[f"peak MB, {name}"] = start_part("benchmarks.refining", name)["peak_mb"]
-    print({name: round(value) for name, value in result.items() if name.startswith("peak")})
     return result
 
 

@@ -72,7 +72,7 @@ PROCEDURAL: Mapping[str, Any] = {
     "search": "exact",
     "resize": None,
     "refine": "none",
-    "refine_radius": 0.06,
+    "refine_radius": 0.09,
     "refine_eps": 0.001,
     "boundary_iou": False,
 }
