@@ -9,7 +9,8 @@ The names that a notebook needs, in the order of the paper's steps:
 - sub-clusters and pseudo-masks (3.3.1, eq. 3): `cluster_prototypes`, `pseudo_mask`;
 - rectification (3.4, eq. 7 to 9): `fuse_background`, `rectify_foreground`, `Rectification`;
 - episodes and evaluation (4.1, eq. 5): `load_dataset`, `Manifest`, `draw_episodes`, `Episode`,
-  `score_margins`, `predict_episode`, `evaluate`, `Counts`;
+  `score_margins`, `predict_episode`, `evaluate`, `Counts`; `Refining`, `GuidedFilter` for sharp
+  masks;
 - errors for the user: `FsslibError`.
 
 Each name is imported on first access. Importing torch alone takes seconds, and commands that do
@@ -44,6 +45,8 @@ _LAZY = {
     "evaluate": "fsslib.evaluation.protocol",
     "predict_episode": "fsslib.evaluation.protocol",
     "score_margins": "fsslib.evaluation.matching",
+    "Refining": "fsslib.evaluation.refining",
+    "GuidedFilter": "fsslib.evaluation.refining",
     "Counts": "fsslib.evaluation.metrics",
     "FsslibError": "fsslib.errors",
 }

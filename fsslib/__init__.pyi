@@ -11,6 +11,8 @@ from fsslib.evaluation.matching import score_margins as score_margins
 from fsslib.evaluation.metrics import Counts as Counts
 from fsslib.evaluation.protocol import evaluate as evaluate
 from fsslib.evaluation.protocol import predict_episode as predict_episode
+from fsslib.evaluation.refining import GuidedFilter as GuidedFilter
+from fsslib.evaluation.refining import Refining as Refining
 from fsslib.mining.clusters import cluster_prototypes as cluster_prototypes
 from fsslib.mining.pooling import image_embedding as image_embedding
 from fsslib.mining.pooling import masked_average as masked_average

@@ -18,6 +18,7 @@ from stages.support import paths
 from stages.support.common import FoldOption, command, make_app, project_root, say
 from stages.support.inputs import chosen_folds, read_params
 from stages.support.params import (
+    EvaluateParams,
     Params,
 )
 from stages.support.scoring import Scoring, evaluate_shown, open_scoring
@@ -32,8 +33,9 @@ EpisodesOption = Annotated[
 def main(fold: FoldOption = None, episodes: EpisodesOption = None) -> None:
     """Score every seed and number of shots of a fold in one run (eq. 5, 7, 8 and 9).
 
-    Reads w, beta, top_n, search, rectify_fg, rectify_bg, ema, precision, long_side and resize
-    from params.yaml, data/prepare/, and the fold's data/episodes/, data/train/ and data/index/.
+    Reads w, beta, top_n, search, rectify_fg, rectify_bg, ema, precision, long_side, resize,
+    refine, refine_radius, refine_eps and boundary_iou from params.yaml, data/prepare/, and the
+    fold's data/episodes/, data/train/ and data/index/.
     Writes results/folds/<fold>/metrics.json and episodes.png, and
     data/evaluate/<fold>/timing.json. A DVC experiment also writes its times to
     data/evaluate/experiments/<name>/<fold>/timing.json in the project.
@@ -53,6 +55,8 @@ def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
         readers,
         drawn,
         scoring.rectification,
+        refining=scoring.refining,
+        boundary=scoring.params.boundary_iou,
         memory_bytes=scoring.memory_bytes,
         workers=scoring.workers,
     )
@@ -93,11 +97,20 @@ def _metrics(result: Evaluation, scoring: Scoring) -> dict[str, Any]:
         "long_side": params.long_side,
         "resize": params.resize,
         "search": params.search,
+        **_refined(params),
         "episode_list": episodes_hash(drawn)[:16],
         "images": result.images,
         "parameters": parameter_count(scoring.encoder),
         **fold_metrics(result.counts, manifest.classes),
     }
+
+
+def _refined(params: EvaluateParams) -> dict[str, object]:
+    """What refined the masks; nothing for results of the paper's protocol."""
+    if params.refine == "none":
+        return {}
+    keys = {"refine_radius": params.refine_radius, "refine_eps": params.refine_eps}
+    return {"refine": params.refine, **keys}
 
 
 def _timing(result: Evaluation, cold: float) -> dict[str, object]:
@@ -115,7 +128,8 @@ def _timing(result: Evaluation, cold: float) -> dict[str, object]:
 def _report(fold: int, metrics: Mapping[str, Any], result: Evaluation, cold: float) -> None:
     for shot, values in metrics.items():
         if shot.startswith("shot"):
-            say(f"fold {fold} {shot}: mIoU {values['miou']} FB-IoU {values['fb_iou']}")
+            edges = f" boundary IoU {values['boundary_iou']}" if "boundary_iou" in values else ""
+            say(f"fold {fold} {shot}: mIoU {values['miou']} FB-IoU {values['fb_iou']}{edges}")
     say(
         f"fold {fold}: {result.episodes} episodes from {result.encodings} encodings, "
         f"{result.episodes / result.seconds:.0f} episodes/s (cold {cold:.1f}/s), "

@@ -13,7 +13,7 @@ from fsslib.evaluation.summary import (
 )
 from fsslib.files.storage import read_json, write_bytes, write_json
 from stages.support import paths
-from stages.support.common import command, make_app
+from stages.support.common import command, make_app, say
 from stages.support.inputs import read_params
 from stages.support.params import (
     SummarizeParams,
@@ -30,7 +30,8 @@ def main() -> None:
     Reads folds from params.yaml, and results/folds/<fold>/metrics.json and
     data/reference/<fold>/scores.json of each fold. Writes results/metrics.json, results/scores.json
     (the few numbers that DVC compares), results/classes.csv (IoU per class, for plots) and
-    results/table.md (the folds, and this run beside the pretrained encoder and the baseline).
+    results/table.md (the folds, and this run beside the pretrained encoder and the baseline,
+    unless it was refined: these two never are).
     """
     params = stage_params(SummarizeParams, read_params())
     folds = {
@@ -40,9 +41,12 @@ def main() -> None:
     }
     overall = overall_metrics(folds)
     references = overall_references(folds, {fold: _reference(fold) for fold in folds})
-    write_json(paths.METRICS, {**common_head(folds), **overall})
+    head = common_head(folds)
+    write_json(paths.METRICS, {**head, **overall})
     write_json(paths.RESULTS / "scores.json", scores(overall, references))
     write_bytes(paths.RESULTS / "classes.csv", class_rows(folds).encode())
+    if "refine" in head:
+        say(f"refine: {head['refine']}: not compared with the references, which are not refined")
     compared = comparison_table(overall, references)
     table = results_table(folds, overall) + (f"\n{compared}" if compared else "")
     write_bytes(paths.RESULTS / "table.md", table.encode())

@@ -6,6 +6,7 @@ import torch
 from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.running import make_encode
 from fsslib.encoders.weights import load_weights
+from fsslib.evaluation.refining import GuidedFilter, Refining
 from fsslib.mining.pooling import masked_sums
 from fsslib.training.checkpoint import restore_checkpoint, save_checkpoint
 from tests.support.project import Project
@@ -49,6 +50,16 @@ def test_pooling_and_its_gradient_equal_those_of_the_cpu():
         found.append([sums.detach().cpu(), counts.cpu(), leaf.grad.cpu()])
     for here, there in zip(*found, strict=True):
         assert torch.allclose(here, there, rtol=1e-4, atol=1e-3)
+
+
+def test_refined_margins_equal_those_of_the_cpu():
+    photograph = torch.randint(0, 256, (300, 400, 3), dtype=torch.uint8).numpy()
+    margins = torch.randn(5, 2, 19, 25) / 4
+    here, there = (
+        GuidedFilter(photograph, Refining(), device)(margins.to(device)).cpu()
+        for device in (CPU, GPU)
+    )
+    assert torch.allclose(here, there, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("later", [False, True])

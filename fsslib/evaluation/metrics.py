@@ -28,6 +28,8 @@ class Counts:
         episodes: (S, n) int64, number of episodes that hold the class as a way.
         binary_intersection: (S, 2) int64, for background and for foreground (any way).
         binary_union: (S, 2) int64, for background and for foreground (any way).
+        boundary_intersection: (S, n) int64, as `intersection`, of the boundary regions alone.
+        boundary_union: (S, n) int64; all 0 if boundary regions were not counted.
     """
 
     seeds: tuple[int, ...]
@@ -37,11 +39,15 @@ class Counts:
     episodes: Int64 = field(init=False)
     binary_intersection: Int64 = field(init=False)
     binary_union: Int64 = field(init=False)
+    boundary_intersection: Int64 = field(init=False)
+    boundary_union: Int64 = field(init=False)
 
     def __post_init__(self) -> None:
         shape = (len(self.seeds), len(self.class_ids))
         self.intersection, self.union = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         self.episodes = np.zeros(shape, np.int64)
+        self.boundary_intersection = np.zeros(shape, np.int64)
+        self.boundary_union = np.zeros(shape, np.int64)
         self.binary_intersection = np.zeros((shape[0], 2), np.int64)
         self.binary_union = np.zeros((shape[0], 2), np.int64)
 
@@ -61,6 +67,14 @@ class Counts:
         self.binary_intersection[row] += (valid - union, intersection)
         self.binary_union[row] += (valid - intersection, union)
 
+    def add_boundary(
+        self, seed: int, class_id: int, intersection: int, predicted: int, truth: int
+    ) -> None:
+        """Add the boundary regions of one way of one episode, in px as in `add`."""
+        cell = self.seeds.index(seed), self.class_ids.index(class_id)
+        self.boundary_intersection[cell] += intersection
+        self.boundary_union[cell] += predicted + truth - intersection
+
     def class_iou(self) -> Float64:
         """Return the IoU of each seed and class, (S, n) in 0 to 1; NaN if a class was never drawn.
 
@@ -72,6 +86,10 @@ class Counts:
     def miou(self) -> Float64:
         """Return the mean over the drawn classes, (S,) in 0 to 1; NaN if there is none."""
         return _mean_of_known(self.class_iou())
+
+    def boundary_iou(self) -> Float64:
+        """Return the mean boundary IoU over the drawn classes, (S,) in 0 to 1; NaN as in `miou`."""
+        return _mean_of_known(_ratio(self.boundary_intersection, self.boundary_union))
 
     def fb_iou(self) -> Float64:
         """Return the mean IoU of background and foreground, all classes pooled, (S,) in 0 to 1."""

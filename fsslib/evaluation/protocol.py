@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from fsslib.data import images
-from fsslib.data.folds import IGNORE
 from fsslib.data.images import UInt8
 from fsslib.data.manifest import Manifest
 from fsslib.encoders.running import Encode, map_ordered
@@ -25,6 +24,7 @@ from fsslib.evaluation.matching import CHUNK_BYTES, label_chunks
 from fsslib.evaluation.metrics import Counts
 from fsslib.evaluation.passes import Passes, Reader
 from fsslib.evaluation.query_features import FeatureCache
+from fsslib.evaluation.refining import GuidedFilter, Refining
 from fsslib.evaluation.supports import (
     Need,
     Support,
@@ -32,8 +32,8 @@ from fsslib.evaluation.supports import (
     make_bank,
     needs,
     pool_support,
-    way_set,
 )
+from fsslib.evaluation.tallies import Tally, score_query
 from fsslib.rectification.rectify import Rectification
 
 Progress = Callable[[str, int, int], None]
@@ -89,6 +89,8 @@ def evaluate(
     novel: Sequence[int],
     rectification: Rectification = UNCHANGED,
     *,
+    refining: Refining | None = None,
+    boundary: bool = False,
     memory_bytes: int | None = None,
     workers: int = 0,
     on_progress: Progress = lambda phase, done, total: None,
@@ -103,6 +105,8 @@ def evaluate(
         episodes: in any order; the result does not depend on it.
         novel: class ids to count, in the order of the report.
         rectification: rectification of the prototypes, on the device of the features.
+        refining: refines the margins by the query's photograph; None is the paper's protocol.
+        boundary: whether boundary IoU is counted too, which takes longer.
         memory_bytes: budget for features and working memory, None for no limit. It only decides
             if features of an image that is both support and query are kept or computed again.
         workers: threads that take one image each, 0 for the calling thread. Sums do not depend on
@@ -127,10 +131,11 @@ def evaluate(
     pooled = map_ordered(pool, support_needs, workers)
     bank = make_bank(_kept(pooled, cache, len(support_needs), on_progress), rectification)
 
-    def score(item: tuple[str, list[Episode], Tensor | None]) -> list["_Tally"]:
+    def score(item: tuple[str, list[Episode], Tensor | None]) -> list[Tally]:
         query, group, kept = item
         feature = forward(query) if kept is None else kept.to(bank.foreground.device)
-        return _score_query(feature, read_mask(query), group, bank)
+        guide = _guide(refining, read_image(query), feature) if refining else None
+        return score_query(feature, read_mask(query), group, bank, guide, boundary)
 
     work = ((q, list(group), cache.take(q)) for q, group in groupby(ordered, lambda e: e.query))
     counts = _empty_counts(ordered, novel)
@@ -179,6 +184,7 @@ def predict_episode(
     episode: Episode,
     rectification: Rectification = UNCHANGED,
     *,
+    refining: Refining | None = None,
     workers: int = 0,
 ) -> UInt8:
     """Predict one episode's query without a cache; the arguments are those of `evaluate`.
@@ -195,14 +201,26 @@ def predict_episode(
 
     parts = list(map_ordered(work, wanted, workers))
     bank = make_bank((support for _, support in parts if support), rectification)
-    return _predict(parts[-1][0], read_image(episode.query).shape[:2], episode, bank)
+    return _predict(parts[-1][0], read_image(episode.query), episode, bank, refining)
 
 
 @torch.no_grad()
-def _predict(feature: Tensor, size: tuple[int, int], episode: Episode, bank: SupportBank) -> UInt8:
-    (won,) = label_chunks(feature, *bank.of_episodes([episode]), size)
+def _predict(
+    feature: Tensor,
+    photograph: UInt8,
+    episode: Episode,
+    bank: SupportBank,
+    refining: Refining | None,
+) -> UInt8:
+    guide = _guide(refining, photograph, feature) if refining else None
+    size = photograph.shape[0], photograph.shape[1]
+    (won,) = label_chunks(feature, *bank.of_episodes([episode]), size, guide)
     values = torch.tensor(episode.class_ids, device=won.device).view(-1, 1, 1)
     return (won[0] * values).sum(0).to(torch.uint8).cpu().numpy()
+
+
+def _guide(refining: Refining, photograph: UInt8, feature: Tensor) -> GuidedFilter:
+    return GuidedFilter(photograph, refining, feature.device)
 
 
 def _order(episode: Episode) -> tuple[str, int, int, int]:
@@ -213,70 +231,3 @@ def _order(episode: Episode) -> tuple[str, int, int, int]:
 def _pooled(feature: Tensor, read_mask: Reader, need: Need) -> Support:
     mask = torch.tensor(read_mask(need.image_id), device=feature.device)
     return pool_support(feature, mask, need)
-
-
-@dataclass(frozen=True)
-class _Tally:
-    """Pixel counts of one episode, without ignored pixels.
-
-    Attributes:
-        episode: the scored episode.
-        ways: intersection, predicted and true pixels of each way.
-        binary: intersection, predicted, true and valid pixels of any way against the background.
-    """
-
-    episode: Episode
-    ways: tuple[tuple[int, int, int], ...]
-    binary: tuple[int, int, int, int]
-
-    def add_to(self, counts: Counts) -> None:
-        for class_id, pixels in zip(self.episode.class_ids, self.ways, strict=True):
-            counts.add(self.episode.seed, class_id, *pixels)
-        counts.add_binary(self.episode.seed, *self.binary)
-
-
-@torch.no_grad()
-def _score_query(
-    feature: Tensor, mask: UInt8, episodes: list[Episode], bank: SupportBank
-) -> list[_Tally]:
-    """Score all episodes of one query, which are ordered by shots."""
-    groups = [list(group) for _, group in groupby(episodes, key=lambda e: e.shots)]
-    parts = [bank.of_episodes(group) for group in groups]
-    foreground = torch.cat([part[0] for part in parts])
-    background = torch.cat([part[1] for part in parts])
-    truth = torch.tensor(mask, device=feature.device)
-    columns = sorted({way_set(e) for e in episodes} | {(c,) for e in episodes for c in e.class_ids})
-    targets = _targets(truth, columns)
-    sizes = targets.sum(0).long().tolist()
-    place = {classes: i for i, classes in enumerate(columns)}
-    size = (mask.shape[0], mask.shape[1])
-    rest = iter(episodes)
-    tallies = []
-    for won in label_chunks(feature, foreground, background, size):
-        flat = won.flatten(2).to(targets.dtype)
-        hits = (flat.flatten(0, 1) @ targets).view(*flat.shape[:2], -1).long().tolist()
-        any_hits = (
-            hits if flat.shape[1] == 1 else (flat.sum(1, keepdim=True) @ targets).long().tolist()
-        )
-        for of_ways, (of_any,) in zip(hits, any_hits, strict=True):
-            episode = next(rest)
-            ways = tuple(
-                (row[place[class_id,]], row[-1], sizes[place[class_id,]])
-                for class_id, row in zip(episode.class_ids, of_ways, strict=True)
-            )
-            column = place[way_set(episode)]
-            binary = of_any[column], of_any[-1], sizes[column], sizes[-1]
-            tallies.append(_Tally(episode, ways, binary))
-    return tallies
-
-
-def _targets(truth: Tensor, columns: Sequence[tuple[int, ...]]) -> Tensor:
-    """Return where the mask is one of each column's classes, and last where it is not ignored.
-
-    Returns:
-        (H*W, columns + 1) float32, which counts exactly up to 2^24 px; float64 for larger images.
-    """
-    masks = [torch.isin(truth, torch.tensor(c, device=truth.device)) for c in columns]
-    masks.append(truth != IGNORE)
-    dtype = torch.float32 if truth.numel() < 1 << 24 else torch.float64
-    return torch.stack(masks).flatten(1).T.to(dtype)

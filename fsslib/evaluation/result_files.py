@@ -9,18 +9,21 @@ from typing import Any
 def results_table(folds: Mapping[int, Mapping[str, Any]], overall: Mapping[str, Any]) -> str:
     """Make a table of mIoU and FB-IoU in percent, mean and standard deviation over seeds.
 
-    The folds are the columns.
+    The folds are the columns. Boundary IoU is the last column, if it was measured.
 
     Args:
         folds: fold -> its metrics, from `fold_metrics`.
         overall: result of `overall_metrics`.
     """
+    measured = any(BOUNDARY in values for values in overall.values())
     head = ["", *(f"fold {fold}" for fold in folds), "mean", "± std", "FB-IoU"]
+    head += ["boundary IoU"] if measured else []
     rows = [head, ["---"] * len(head)]
     for shot, values in overall.items():
         name = f"{shot.removeprefix('shot')}-shot mIoU"
         cells = [_cell(metrics[shot]["miou"]) for metrics in folds.values()]
         tail = [values["miou"], values["miou_std"], values["fb_iou"]]
+        tail += [values[BOUNDARY]] if measured else []
         rows.append([name, *cells, *(_cell(v) for v in tail)])
     return _markdown(rows)
 
@@ -53,6 +56,7 @@ def comparison_table(
 
 
 SCORES = ("miou", "miou_std", "fb_iou")
+BOUNDARY = "boundary_iou"
 
 
 def scores(
@@ -68,7 +72,10 @@ def scores(
         references: result of `overall_references`.
     """
     return {
-        shot: {**{name: values[name] for name in SCORES}, **references.get(shot, {})}
+        shot: {
+            **{name: values[name] for name in (*SCORES, BOUNDARY) if name in values},
+            **references.get(shot, {}),
+        }
         for shot, values in overall.items()
     }
 

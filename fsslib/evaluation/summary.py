@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from fsslib.errors import FsslibError
-from fsslib.evaluation.metrics import Counts, Summary, summarise
+from fsslib.evaluation.metrics import Counts, Float64, Summary, summarise
 
 DIGITS = 3
 """Decimals of a percentage. The oracle tests require results to a thousandth of a point."""
 
 COMMON = ("dataset", "folds_rule", "protocol", "ways", "precision", "resize", "search")
 """Settings in which folds must agree to be averaged."""
+
+REFINED = ("refine", "refine_radius", "refine_eps")
+"""The same, of results that are not the paper's protocol. Other results do not hold these keys."""
+
+BOUNDARY_SEEDS = "boundary_iou_seeds"
+"""Key of the boundary IoU of each seed, in results where it was measured."""
 
 
 def fold_metrics(counts: Mapping[int, Counts], names: Mapping[int, str]) -> dict[str, Any]:
@@ -39,7 +45,8 @@ def shot_metrics(counts: Counts, names: Mapping[int, str]) -> dict[str, Any]:
         `fb_iou_ci95`, `classes` (name -> mean over seeds of its IoU), `episodes` (name -> number
         over all seeds), `seeds`, `miou_seeds` and `fb_iou_seeds` in the order of `seeds`, and
         `not_drawn` (names of classes without an episode, which are left out of every mean). IoUs
-        are in percent, and None if nothing was measured.
+        are in percent, and None if nothing was measured. If boundary regions were counted, also
+        `boundary_iou`, its spread and `boundary_iou_seeds`.
     """
     miou, fb_iou = counts.miou() * 100, counts.fb_iou() * 100
     per_class = counts.class_iou() * 100
@@ -57,7 +64,13 @@ def shot_metrics(counts: Counts, names: Mapping[int, str]) -> dict[str, Any]:
         "miou_seeds": [_round(v) for v in miou],
         "fb_iou_seeds": [_round(v) for v in fb_iou],
         "not_drawn": [names[c] for i, c in enumerate(counts.class_ids) if not episodes[i]],
+        **(_boundary(counts.boundary_iou() * 100) if counts.boundary_union.any() else {}),
     }
+
+
+def _boundary(values: Sequence[float] | Float64) -> dict[str, Any]:
+    spread: dict[str, Any] = _spread("boundary_iou", summarise(values))
+    return {**spread, BOUNDARY_SEEDS: [_round(v) for v in values]}
 
 
 LISTS = ("seeds", "miou_seeds", "fb_iou_seeds", "not_drawn")
@@ -92,15 +105,15 @@ def _numbers(shot: Mapping[str, Any]) -> list[object]:
 
 
 def common_head(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the settings that all folds share, by the keys in `COMMON`.
+    """Return the settings that all folds share, by the keys in `COMMON` and `REFINED`.
 
-    A missing key counts as the value None.
+    A missing key counts as the value None. Keys of `REFINED` are returned where they are set.
 
     Raises:
         FsslibError: two folds differ, so their mean would have no meaning.
     """
     (first, *others) = folds
-    for key in COMMON:
+    for key in (*COMMON, *REFINED):
         for fold in others:
             ours, theirs = folds[first].get(key), folds[fold].get(key)
             if ours != theirs:
@@ -108,7 +121,8 @@ def common_head(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
                     f"folds: fold {first} was evaluated with {key} {ours}, fold {fold} with "
                     f"{theirs}: run 'evaluate' for every fold"
                 )
-    return {key: folds[first].get(key) for key in COMMON}
+    head = folds[first]
+    return {key: head.get(key) for key in COMMON} | {k: head[k] for k in REFINED if k in head}
 
 
 def overall_metrics(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
@@ -147,12 +161,15 @@ def overall_references(
 
     Returns:
         Number of shots -> `pretrained`, `baseline` and `gain` in percent. The gain is the folds'
-        mean minus the better of both references. Empty if a fold was not compared.
+        mean minus the better of both references. Empty if a fold was not compared, or was refined:
+        references never are.
 
     Raises:
         FsslibError: a reference was scored on other episodes than its fold.
     """
     if not all(name in references[fold] for fold in folds for name in REFERENCES):
+        return {}
+    if any(REFINED[0] in metrics for metrics in folds.values()):
         return {}
     for fold, metrics in folds.items():
         if references[fold].get("episode_list") != metrics.get("episode_list"):
@@ -178,6 +195,7 @@ def _average(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
         raise FsslibError("folds: evaluated with different seeds: run 'evaluate' for every fold")
     miou = _mean_columns([part["miou_seeds"] for part in parts])
     fb_iou = _mean_columns([part["fb_iou_seeds"] for part in parts])
+    measured = all(BOUNDARY_SEEDS in part for part in parts)
     return {
         **_spread("miou", summarise(miou)),
         **_spread("fb_iou", summarise(fb_iou)),
@@ -188,6 +206,7 @@ def _average(folds: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
         "miou_seeds": [_round(v) for v in miou],
         "fb_iou_seeds": [_round(v) for v in fb_iou],
         "not_drawn": [name for part in parts for name in part["not_drawn"]],
+        **(_boundary(_mean_columns([part[BOUNDARY_SEEDS] for part in parts])) if measured else {}),
     }
 
 

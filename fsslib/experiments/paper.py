@@ -91,6 +91,7 @@ SETTING: Mapping[str, tuple[Any, ...]] = {
     "seeds": ([0, 1, 2, 3, 4],),
     "resize": (None,),
     "search": ("exact",),
+    "refine": ("none",),
 }
 """Section 4.1 in the names of `params.yaml`: for each key, the values with which our numbers may be
 compared with the paper's. What the paper leaves open (weight decay, EMA decay, ...) is not here."""

@@ -71,6 +71,10 @@ PROCEDURAL: Mapping[str, Any] = {
     "min_images": None,
     "search": "exact",
     "resize": None,
+    "refine": "none",
+    "refine_radius": 0.09,
+    "refine_eps": 0.001,
+    "boundary_iou": False,
 }
 """The committed defaults, which are the embedded benchmark. The other presets start from them."""
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from fsslib.data.images import UInt8
-from fsslib.evaluation.matching import label_chunks
+from fsslib.evaluation.matching import label_chunks, label_strips
+from fsslib.evaluation.refining import GuidedFilter, Refining
 from fsslib.prediction.learned import Prototypes
 
 
@@ -42,14 +43,33 @@ class Prediction:
 
 
 def label(
-    feature: Tensor, prototypes: Prototypes, likely: Sequence[int], size: tuple[int, int]
+    feature: Tensor,
+    prototypes: Prototypes,
+    likely: Sequence[int],
+    photograph: UInt8,
+    refining: Refining | None,
 ) -> UInt8:
-    """Arg max over background and the likely classes, (H, W) uint8 (eq. 5)."""
+    """Arg max over background and the likely classes (eq. 5).
+
+    Args:
+        feature: (C, h, w) float32 of the photograph, encoded at any size.
+        prototypes: of all learned classes.
+        likely: numbers of the classes that may be there.
+        photograph: (H, W, 3) uint8.
+        refining: lets the edges follow the photograph; None upsamples only.
+
+    Returns:
+        (H, W) uint8.
+    """
+    size = photograph.shape[0], photograph.shape[1]
     if not likely:
         return np.zeros(size, np.uint8)
     chosen = torch.tensor(likely, device=feature.device)
-    (won,) = label_chunks(
-        feature, prototypes.foreground[None, chosen], prototypes.background[None], size
-    )
+    foreground, background = prototypes.foreground[chosen], prototypes.background
     values = (chosen + 1).view(-1, 1, 1)
-    return (won[0] * values).sum(0).to(torch.uint8).cpu().numpy()
+    if refining is None:
+        (won,) = label_chunks(feature, foreground[None], background[None], size)
+        return (won[0] * values).sum(0).to(torch.uint8).cpu().numpy()
+    guide = GuidedFilter(photograph, refining, feature.device)
+    strips = label_strips(feature, foreground, background, guide)
+    return np.concatenate([(won * values).sum(0).to(torch.uint8).cpu().numpy() for won in strips])

@@ -13,6 +13,7 @@ from fsslib.data.images import UInt8
 from fsslib.encoders.base import Encoder
 from fsslib.encoders.running import Encode, Precision, choose_device, make_encode
 from fsslib.errors import FsslibError
+from fsslib.evaluation.refining import Refine, refining_named
 from fsslib.evaluation.supports import Support
 from fsslib.prediction.calibration_files import Calibration, find_presence, presence_settings
 from fsslib.prediction.found import Prediction, label
@@ -73,6 +74,7 @@ class Segmenter:
         calibration: what turns scores into probabilities, and where it comes from.
         backbone: of the encoder.
         digest: hash of the encoder's weights.
+        refining: of masks, or None.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Segmenter:
         device: str = "auto",
         precision: Precision = "float32",
         max_side: int | None = MAX_SIDE,
+        refine: Refine = "guided",
     ) -> None:
         """Use an encoder.
 
@@ -96,6 +99,7 @@ class Segmenter:
             precision: of the encoder.
             max_side: longer photographs are encoded at this long side in px, None for no limit.
                 Masks keep the photograph's own size.
+            refine: `guided` lets edges of masks follow the photograph, which changes no score.
         """
         self._device = choose_device(device)
         self.trained_on: TrainedOn | None = None
@@ -107,6 +111,7 @@ class Segmenter:
         self.digest = encoder_digest(encoder)
         self._encode: Encode = make_encode(encoder, self._device, precision)
         self._max_side = max_side
+        self.refining = refining_named(refine)
         calibration = find_presence(
             calibration_path, self.digest, presence_settings(self.rectification)
         )
@@ -130,6 +135,7 @@ class Segmenter:
         device: str = "auto",
         precision: Precision = "float32",
         max_side: int | None = MAX_SIDE,
+        refine: Refine = "guided",
     ) -> "Segmenter":
         """Load a trained model or plain weights.
 
@@ -149,6 +155,7 @@ class Segmenter:
             device: see the class.
             precision: see the class.
             max_side: see the class.
+            refine: see the class.
 
         Raises:
             FsslibError: nothing there, damaged, or an index of another model.
@@ -167,6 +174,7 @@ class Segmenter:
             device=device,
             precision=precision,
             max_side=max_side,
+            refine=refine,
         )
         made.trained_on = model.trained_on
         return made
@@ -252,7 +260,7 @@ class Segmenter:
         scores = self._scores(feature, prototypes)
         least = self.calibration.threshold if threshold is None else threshold
         likely = [i for i, score in enumerate(scores) if score >= least]
-        mask = label(feature, prototypes, likely, (values.shape[0], values.shape[1]))
+        mask = label(feature, prototypes, likely, values, self.refining)
         pixels = np.bincount(mask.ravel(), minlength=len(scores) + 1)[1:]
         return Prediction(mask, self.names, scores, tuple((pixels > 0).tolist()))
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fsslib.evaluation.refining import Refine
 from fsslib.prediction.segmenter import Segmenter
 from stages.support.common import say
 
@@ -39,6 +40,10 @@ IndexFolder = Annotated[
 ]
 Background = Annotated[
     bool, typer.Option(help="Rectify with the model's global background (eq. 7), if it has one.")
+]
+RefineOption = Annotated[
+    Refine,
+    typer.Option(help="Edges of masks: 'guided' by the photograph, or 'none', as in the paper."),
 ]
 Device = Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")]
 Workers = Annotated[int, typer.Option(min=0, max=256, help="Threads, one photograph each.")]

@@ -11,6 +11,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 LongSide = Annotated[int, Field(ge=32, le=4096)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Part = Annotated[float, Field(gt=0, le=1)]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 Miner = Literal["clusters", "simclr", "cct"]
 

@@ -6,19 +6,14 @@ inherits from all models, so every key has one definition, and unknown keys are 
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from stages.support.param_types import (
     Backbone,
     Count,
     LongSide,
     Miner,
+    Part,
     Positive,
     PrecisionName,
     Seed,
@@ -223,6 +218,10 @@ class EvaluateParams(SizeParams):
     ema: bool
     precision: PrecisionName
     resize: Annotated[int, Field(ge=32, le=2048)] | None
+    refine: Literal["none", "guided"]
+    refine_radius: Part
+    refine_eps: Positive
+    boundary_iou: bool
 
     @model_validator(mode="after")
     def _one_size(self) -> "EvaluateParams":

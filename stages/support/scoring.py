@@ -20,6 +20,7 @@ from fsslib.evaluation.protocol import (
     manifest_readers,
     predict_episode,
 )
+from fsslib.evaluation.refining import Refining, refining_named
 from fsslib.evaluation.resizing import readers_at
 from fsslib.rectification.index import SearchIndex
 from fsslib.rectification.index_reading import load_index
@@ -51,6 +52,7 @@ class Scoring:
         encoder: encoder trained on this fold.
         encode: function from images to features, with that encoder.
         rectification: rectification of the prototypes, on the device.
+        refining: refines the margins; None for the paper's protocol.
         images, masks: readers by image id.
         memory_bytes: the part of the memory budget that is left for encodings.
         workers: threads that decode images.
@@ -63,6 +65,7 @@ class Scoring:
     encoder: Encoder
     encode: Encode
     rectification: Rectification
+    refining: Refining | None
     images: Reader
     masks: Reader
     memory_bytes: int
@@ -76,6 +79,7 @@ class Scoring:
             self.masks,
             episode,
             self.rectification,
+            refining=self.refining,
             workers=self.workers,
         )
 
@@ -109,6 +113,7 @@ def open_scoring(fold: int, everything: Params, given: Path | None = None) -> Sc
         trained.encoder,
         encode,
         _rectification(params, trained.background, index).to(device),
+        refining_named(params.refine, params.refine_radius, params.refine_eps),
         images,
         masks,
         budget - (index.memory_bytes if index else 0),
@@ -123,6 +128,8 @@ def evaluate_shown(
     drawn: EpisodeSet,
     rectification: Rectification = UNCHANGED,
     *,
+    refining: Refining | None = None,
+    boundary: bool = False,
     memory_bytes: int,
     workers: int,
 ) -> Evaluation:
@@ -136,6 +143,8 @@ def evaluate_shown(
             drawn.episodes,
             drawn.novel,
             rectification,
+            refining=refining,
+            boundary=boundary,
             memory_bytes=memory_bytes,
             workers=workers,
             on_progress=lambda phase, done, total: bar.advance(1, phase),

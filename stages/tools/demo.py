@@ -16,6 +16,7 @@ from stages.support.model_options import (
     Device,
     IndexFolder,
     ModelOption,
+    RefineOption,
     open_segmenter,
 )
 
@@ -30,6 +31,7 @@ def main(
     calibration: CalibrationOption = None,
     index: IndexFolder = None,
     background: Background = True,
+    refine: RefineOption = "guided",
     device: Device = "auto",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = 7860,
     open_browser: Annotated[
@@ -55,6 +57,7 @@ def main(
         calibration=calibration,
         index=index,
         background=background,
+        refine=refine,
         device=device,
     )
     say(f"http://{HOST}:{port} shows the page with {model}; Ctrl-C ends it")

@@ -33,6 +33,7 @@ from stages.support.model_options import (
     Device,
     IndexFolder,
     ModelOption,
+    RefineOption,
     Workers,
     open_segmenter,
 )
@@ -111,6 +112,7 @@ def main(
     background: Background = True,
     threshold: Threshold = None,
     max_side: MaxSide = MAX_SIDE,
+    refine: RefineOption = "guided",
     device: Device = "auto",
     workers: Workers = CPUS,
 ) -> None:
@@ -137,6 +139,7 @@ def main(
         background=background,
         device=device,
         max_side=max_side,
+        refine=refine,
     )
     if classes is not None:
         segmenter.load_classes(classes)
@@ -194,6 +197,7 @@ def _summary(
         "supports": [_row(s) for s in supports],
         "threshold": segmenter.calibration.threshold if threshold is None else threshold,
         "presence": segmenter.calibration.source,
+        "refine": "guided" if segmenter.refining else "none",
         "photographs": [r for r in found if "error" not in r],
         "failed": [r for r in found if "error" in r],
     }

@@ -36,6 +36,9 @@ from stages.support.recorded import (
 from stages.support.reruns import code, read_pipeline
 
 CACHED = "episodes/s, encoded once"
+BOUNDARY = "boundary IoU"
+"""Additional column of sweeps that measure it."""
+
 EXTRAS = (FPS, CACHED, PARAMETERS)
 """Additional columns of table 7."""
 
@@ -89,8 +92,9 @@ def compare(sweep: Sweep, params: Params, shot: int) -> Comparison:
         for experiment, number in zip(sweep.experiments, shots, strict=True)
     ]
     what = "mIoU" if sweep.shots else f"{shot}-shot mIoU"
-    apart = departures(params.model_dump(), sweep.keys())
-    extras = EXTRAS if sweep.timed else ()
+    swept = sweep.keys()
+    apart = departures(params.model_dump(), swept)
+    extras = EXTRAS if sweep.timed else (BOUNDARY,) if "boundary_iou" in swept else ()
     return Comparison(sweep.name, sweep.title, what, params.folds, rows, apart, extras)
 
 
@@ -120,7 +124,7 @@ def _measured(
     overall = (results_of(experiment.commit, paths.METRICS) or {}).get(shot)
     if overall is None:
         return None
-    extras = _times(experiment, folds) if timed else {}
+    extras = _times(experiment, folds) if timed else {BOUNDARY: overall.get("boundary_iou")}
     each = {fold: overall["folds"].get(str(fold)) for fold in folds}
     return Measured(each, overall["miou"], overall["miou_std"], extras)
 

@@ -5,9 +5,10 @@ import pytest
 
 from fsslib.errors import FsslibError
 from fsslib.evaluation.metrics import Counts
-from fsslib.evaluation.result_files import comparison_table, scores
+from fsslib.evaluation.result_files import comparison_table, results_table, scores
 from fsslib.evaluation.summary import (
     COMMON,
+    REFINED,
     common_head,
     fold_metrics,
     overall_metrics,
@@ -95,6 +96,37 @@ def test_folds_of_different_protocols_are_not_averaged(key):
     )
 
 
+@pytest.mark.parametrize("key", REFINED)
+def test_refined_folds_are_never_averaged_with_others(key):
+    head = {name: f"a {name}" for name in COMMON}
+    refined = {**head, "refine": "guided", "refine_radius": 0.06, "refine_eps": 0.001}
+    assert common_head({0: refined, 1: refined}) == refined
+    assert not set(REFINED) & set(common_head({0: head, 1: head}))
+    message = one_line(common_head, {0: refined, 1: {**refined, key: "other"}})
+    assert message.startswith(f"folds: fold 0 was evaluated with {key} {refined[key]}, fold 1 with")
+    assert "fold 1 with refine guided" not in one_line(common_head, {0: head, 1: refined})
+
+
+def test_boundary_iou_is_averaged_where_every_fold_measured_it():
+    parts = {}
+    for fold, hits in enumerate((10, 30)):
+        counts = counted([(50, 30), (60, 40)])
+        for seed in (0, 1):
+            counts[1].add_boundary(seed, 1, hits + seed, 40, 60)
+        parts[fold] = fold_metrics(counts, NAMES)
+    found = overall_metrics(parts)["shot1"]
+    each = [[100 * (h + s) / (100 - h - s) for s in (0, 1)] for h in (10, 30)]
+    means = [(a + b) / 2 for a, b in zip(*each, strict=True)]
+    assert found["boundary_iou_seeds"] == pytest.approx(means, abs=2e-3)
+    assert found["boundary_iou"] == pytest.approx(sum(means) / 2, abs=2e-3)
+    assert scores({"shot1": found}, {})["shot1"]["boundary_iou"] == found["boundary_iou"]
+    assert "| FB-IoU | boundary IoU |" in results_table(parts, {"shot1": found})
+    parts[2] = fold_metrics(counted([(50, 30), (60, 40)]), NAMES)
+    mixed = overall_metrics(parts)["shot1"]
+    assert not [k for k in mixed if "boundary" in k]
+    assert "boundary" not in results_table(parts, {"shot1": mixed})
+
+
 def references(**changes):
     """What `reference` writes of a fold."""
     seeds = {"seeds": [0, 1], "fb_iou_seeds": [1.0, 1.0], "not_drawn": []}
@@ -124,6 +156,11 @@ def test_without_a_reference_there_is_no_comparison():
     assert overall_references(ours, {0: {"fold": 0}}) == {}
     assert comparison_table(overall_metrics(ours), {}) == ""
     assert "gain" not in scores(overall_metrics(ours), {})["shot1"]
+
+
+def test_a_refined_result_is_not_compared_with_references_that_are_not():
+    ours = {0: {**references(), **references(baseline=44.0)["baseline"], "refine": "guided"}}
+    assert overall_references(ours, {0: references()}) == {}
 
 
 def test_a_reference_of_other_episodes_is_refused():

@@ -62,6 +62,13 @@ def test_sweeps_over_one_key_hold_the_papers_value(name):
     assert papers[name] in [e.changes[name] for e in find_sweep(name).experiments]
 
 
+def test_the_sweep_over_refinement_differs_in_nothing_else():
+    rows = find_sweep("refine").experiments
+    assert [e.changes["refine"] for e in rows] == ["none", "guided"]
+    rest = [{k: v for k, v in e.changes.items() if k != "refine"} for e in rows]
+    assert rest[0] == rest[1] == {"boundary_iou": True}
+
+
 def test_unknown_names_and_a_folder_that_no_row_uses_are_refused():
     assert one_line(find_sweep, "table9").startswith("'table9' is no sweep: choose one of table3,")
     assert "table3 uses no folder" in one_line(find_sweep, "table3", "photos")

@@ -16,6 +16,7 @@ from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
 from fsslib.evaluation.episodes import Episode
 from fsslib.evaluation.protocol import evaluate, predict_episode
+from fsslib.evaluation.refining import refining_named
 from fsslib.prediction.segmenter import fitted
 from fsslib.rectification.index import RegionIndex
 from fsslib.rectification.index_building import ImageRegions, write_regions
@@ -75,9 +76,9 @@ def test_importing_the_front_imports_no_library():
 
 
 @pytest.mark.parametrize("given", [Rectification(), rectification()], ids=["plain", "rectified"])
-@pytest.mark.parametrize("shots", [1, 2])
-def test_pixels_equal_those_of_evaluation(scenes, given, shots):
-    ours = Segmenter(encoder(), given, device="cpu")
+@pytest.mark.parametrize(("shots", "refine"), [(1, "none"), (2, "none"), (2, "guided")])
+def test_pixels_equal_those_of_evaluation(scenes, given, shots, refine):
+    ours = Segmenter(encoder(), given, device="cpu", refine=refine)
     supports = ("val_000", "val_003")[:shots]
     ours.learn(
         "ant",
@@ -88,7 +89,8 @@ def test_pixels_equal_those_of_evaluation(scenes, given, shots):
     queries = [i for i in scenes.images if i not in supports]
     listed = [Episode(0, n, q, (1,), (supports,)) for n, q in enumerate(queries)]
     readers = scenes.read_image, scenes.read_mask
-    counts = evaluate(ours.feature, *readers, listed, (1,), given).counts[shots]
+    refining = refining_named(refine)
+    counts = evaluate(ours.feature, *readers, listed, (1,), given, refining=refining).counts[shots]
     both, either = 0, 0
     for query in queries:
         found = ours.predict(scenes.read_image(query), threshold=0).of("ant")
@@ -100,9 +102,10 @@ def test_pixels_equal_those_of_evaluation(scenes, given, shots):
     assert both > 0
 
 
-def test_two_classes_equal_an_episode_of_two_ways(scenes):
+@pytest.mark.parametrize("refine", ["none", "guided"])
+def test_two_classes_equal_an_episode_of_two_ways(scenes, refine):
     given = rectification()
-    ours = Segmenter(encoder(), given, device="cpu")
+    ours = Segmenter(encoder(), given, device="cpu", refine=refine)
     supports = {1: ("val_000", "val_002"), 2: ("val_001", "val_004")}
     for class_id, ids in supports.items():
         other = 3 - class_id
@@ -112,7 +115,9 @@ def test_two_classes_equal_an_episode_of_two_ways(scenes):
         ours.learn(f"class {class_id}", [scenes.read_image(i) for i in ids], masks, class_id)
     episode = Episode(0, 0, "val_006", (1, 2), tuple(supports.values()))
     readers = scenes.read_image, scenes.read_mask
-    expected = predict_episode(ours.feature, *readers, episode, given)
+    expected = predict_episode(
+        ours.feature, *readers, episode, given, refining=refining_named(refine)
+    )
     found = ours.predict(scenes.read_image("val_006"), threshold=0)
     assert np.array_equal(found.mask, expected)
     assert found.names == ("class 1", "class 2")
@@ -208,6 +213,27 @@ def test_a_prediction_has_the_size_of_its_photograph_whatever_it_is_encoded_at(s
     assert fitted(np.zeros((100, 200, 3), np.uint8), 64).shape == (32, 64, 3)
     image = np.zeros((10, 64, 3), np.uint8)
     assert fitted(image, 64) is image
+
+
+def test_refinement_sharpens_masks_and_changes_no_score(scenes):
+    plain, guided = (
+        Segmenter(encoder(), device="cpu", max_side=64, refine=refine)
+        for refine in ("none", "guided")
+    )
+    for one in (plain, guided):
+        learn(one, scenes, "ant", 1, ["val_000"])
+        learn(one, scenes, "bee", 2, ["val_001"])
+    image = np.kron(scenes.read_image("val_006"), np.ones((5, 5, 1), np.uint8))  # above max_side
+    before, after = plain.predict(image, 0), guided.predict(image, 0)
+    assert after.mask.shape == before.mask.shape == image.shape[:2]
+    assert after.scores == before.scores
+    assert (after.mask != before.mask).any()
+    assert set(np.unique(after.mask)) <= {0, 1, 2}
+    absent = guided.predict(image, 1)
+    assert absent.present == (False, False)
+    assert not absent.mask.any()
+    assert Segmenter(encoder(), device="cpu").refining == guided.refining
+    assert one_line(Segmenter, encoder(), refine="crf") == "refine: 'crf' is not none or guided"
 
 
 def test_files_and_arrays_give_the_same(scenes, segmenter, tmp_path):

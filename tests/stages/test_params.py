@@ -185,7 +185,9 @@ def test_missing_key_is_named(raw, path, key):
         ("runtime.memory_gb", float("nan")),
         # unknown choices
         ("backbone", "resnet152"), ("dataset", "voc"), ("precision", "float16"),
-        ("kmeans", "fast"), ("search", "faiss"), ("protocol", "Paper"), ("regions.kind", "labels"),
+        ("kmeans", "fast"), ("search", "faiss"), ("refine", "crf"), ("refine", None),
+        ("refine_radius", 0), ("refine_radius", 1.5), ("refine_eps", 0), ("boundary_iou", 1),
+        ("protocol", "Paper"), ("regions.kind", "labels"),
         ("training.precision", "half"), ("training.compile", "yes"), ("training.compile", 1),
         ("training.micro_images", 0), ("training.micro_images", 1.5),
         ("feature_dtype", "float32"), ("training.background_share", 1.5),

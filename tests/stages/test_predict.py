@@ -66,6 +66,7 @@ def test_one_class_without_a_name(folder, weights):
     support = ("--support", folder / "ant.png", folder / "ant_mask.png")
     code, said = predict(folder, weights, *support, "--threshold", 0)
     assert code == 0, said
+    assert summary(folder)["refine"] == "guided"
     assert "object: present in 3 of 3 photographs" in said
     assert "'fss calibrate'" in said
     found = summary(folder)
@@ -99,6 +100,20 @@ def test_two_named_classes_with_index_masks(folder, weights):
     assert code == 0, said
     code, said = predict(folder, weights, *index, out="all")
     assert "holds 2, 255: all are bee, --mask-value takes one" in said
+
+
+def test_masks_are_refined_unless_that_is_switched_off(folder, weights):
+    support = ("--support", folder / "ant.png", folder / "ant_mask.png", "--threshold", 0)
+    code, said = predict(folder, weights, *support)
+    assert code == 0, said
+    code, said = predict(folder, weights, *support, "--refine", "none", out="plain")
+    assert code == 0, said
+    assert (summary(folder)["refine"], summary(folder, "plain")["refine"]) == ("guided", "none")
+    masks = [(folder / out / "q0.mask.png").read_bytes() for out in ("out", "plain")]
+    assert masks[0] != masks[1]
+    code, said = predict(folder, weights, *support, "--refine", "crf", out="no")
+    assert code == 2
+    assert "'crf' is not one of 'none', 'guided'" in " ".join(said.replace("│", " ").split())
 
 
 def test_classes_are_saved_and_used_without_photographs(folder, weights):
@@ -301,6 +316,7 @@ def test_iou_on_real_photographs_equals_that_of_evaluate(tmp_path):
     assert len(queries) == 50
     given = ["--support", "cat", image_path(support), mask_path(support), "--mask-value", 8]
     given += ["--model", weights, "--threshold", 0, "--query", *map(image_path, queries)]
+    given += ["--refine", "none"]
     code, said = run(*given, "--out", tmp_path)
     assert code == 0, said
     both = either = 0

@@ -33,6 +33,11 @@ def notices(
     elif apart := _apart(overall, folds):
         found.append(f"The mean is not of what {', '.join(apart)} scored: run `fss summarize`.")
     for fold in folds:
+        if fold.metrics and fold.metrics.get("refine", "none") != params["refine"]:
+            found.append(
+                f"Fold {fold.fold} was evaluated with refine {fold.metrics.get('refine', 'none')}, "
+                f"params.yaml now says {params['refine']}."
+            )
         found += [
             f"Fold {fold.fold} was evaluated with {key} {_said(fold.metrics[key])}, params.yaml "
             f"now says {_said(params[key])}."
