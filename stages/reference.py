@@ -27,6 +27,7 @@ from stages.support.params_file import (
 from stages.support.precision import run_precision
 from stages.support.scoring import evaluate_shown, open_episodes, open_readers
 from stages.support.trained import trained_encode
+from stages.support.workers import count_workers
 
 
 @shared_command
@@ -94,7 +95,7 @@ def _score(
         open_readers(manifest, params.resize),
         drawn,
         memory_bytes=memory_budget(runtime),
-        workers=runtime.workers,
+        workers=count_workers(runtime, gpu=False),
     )
     return fold_metrics(result.counts, manifest.classes)
 

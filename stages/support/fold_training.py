@@ -36,6 +36,7 @@ from stages.support.params import (
 from stages.support.precision import run_precision
 from stages.support.stopping import GracefulStop, ignore_signals
 from stages.support.watch import Watch
+from stages.support.workers import count_workers
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ def _loader(
             batches,
             batch_size=None,
             sampler=range(start, len(batches)),
-            num_workers=runtime.workers,
+            num_workers=count_workers(runtime, device.type == "cuda"),
             worker_init_fn=ignore_signals,
             pin_memory=device.type == "cuda",
         )

@@ -16,6 +16,7 @@ from pydantic import (
 
 from stages.support.param_types import (
     Backbone,
+    BatchSize,
     Count,
     LongSide,
     Miner,
@@ -24,6 +25,7 @@ from stages.support.param_types import (
     Seed,
     Share,
     Weights,
+    WorkerCount,
     first_seeds,
     sources_listed,
 )
@@ -96,7 +98,8 @@ class Runtime(Section):
     """Settings that never change a result; no stage tracks them."""
 
     device: Literal["auto", "cpu", "cuda"]
-    workers: Annotated[int, Field(ge=0, le=256)]
+    workers: WorkerCount
+    batch: BatchSize = "auto"  # not in older files
     memory_gb: Positive | None
 
 

@@ -37,6 +37,7 @@ from stages.support.params_file import (
 )
 from stages.support.precision import run_precision
 from stages.support.trained import trained_encode
+from stages.support.workers import count_workers
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def open_scoring(fold: int, everything: Params, given: Path | None = None) -> Sc
         images,
         masks,
         budget - (index.memory_bytes if index else 0),
-        runtime.workers,
+        count_workers(runtime, device.type == "cuda"),
     )
 
 
