@@ -54,7 +54,7 @@ def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
         drawn,
         scoring.rectification,
         memory_bytes=scoring.memory_bytes,
-        workers=scoring.workers,
+        feeding=scoring.feeding,
     )
     chosen = sample_episodes(drawn)
     started = time.perf_counter()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fsslib.data.images import UInt8
 from fsslib.encoders.base import Encoder
-from fsslib.encoders.running import Encode, Precision, choose_device, make_encode
+from fsslib.encoders.running import Precision, choose_device, make_encode
 from fsslib.errors import FsslibError
 from fsslib.evaluation.supports import Support
 from fsslib.prediction.calibration_files import Calibration, find_presence, presence_settings
@@ -73,6 +73,8 @@ class Segmenter:
         calibration: what turns scores into probabilities, and where it comes from.
         backbone: of the encoder.
         digest: hash of the encoder's weights.
+        encode: encodes photographs that have been scaled to `max_side`.
+        max_side: see the constructor.
     """
 
     def __init__(
@@ -105,8 +107,8 @@ class Segmenter:
         self.rectification = (rectification or Rectification()).to(self._device)
         self.backbone = encoder.backbone
         self.digest = encoder_digest(encoder)
-        self._encode: Encode = make_encode(encoder, self._device, precision)
-        self._max_side = max_side
+        self.encode = make_encode(encoder, self._device, precision)
+        self.max_side = max_side
         calibration = find_presence(
             calibration_path, self.digest, presence_settings(self.rectification)
         )
@@ -284,7 +286,7 @@ class Segmenter:
 
     def feature(self, image: UInt8) -> Tensor:
         """Encode a photograph, (H, W, 3) uint8, scaled down where it is long: (C, h, w) float32."""
-        return self._encode(fitted(image, self._max_side)).float()
+        return self.encode(fitted(image, self.max_side)).float()
 
     def _scores(self, feature: Tensor, prototypes: Prototypes) -> tuple[float, ...]:
         typical = self.calibration.typical or Typical(prototypes.background)
