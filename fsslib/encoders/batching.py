@@ -156,7 +156,7 @@ class Engine:
             if isinstance(given, Failed):
                 self._give(item, given)
                 continue
-            item.held, item.loaded = given, self._hands.value(given)
+            item.held, item.loaded = given, self._hands.loaded(given)
             assert item.loaded is not None
             self._measured += 1
             self._bytes += item.loaded.nbytes

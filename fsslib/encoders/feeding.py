@@ -10,6 +10,7 @@ Photographs are never padded: convolutions of the last layers would see the padd
 would not be that of the photograph alone.
 """
 
+import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import TypeVar
@@ -35,5 +36,7 @@ def feed(work: Work[T, R], items: Sequence[T], feeding: Feeding) -> Generator[R,
     if feeding.one_by_one:
         yield from map_ordered(work.single, items, feeding.workers)
     elif items:
+        started = time.perf_counter()
         with closing(Engine(work, items, feeding)) as engine:
             yield from engine.results()
+            feeding.tally.seconds += time.perf_counter() - started

@@ -9,15 +9,20 @@ import gc
 import mmap
 import multiprocessing
 import os
-import pickle  # nosec B403: only between a process and its own children
 import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fsslib.encoders.lanes import Arrays
+from fsslib.encoders.work import Loaded
 
 SLOT_BYTES = 4 << 20
 """Shared memory of one photograph and what belongs to it. Larger ones go through a pipe."""
@@ -33,49 +38,85 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where an array lies in the shared memory."""
+
+    offset: int
+    shape: tuple[int, ...]
+    dtype: str
+
+
+Held = Place | npt.NDArray[Any]
+"""An array in the shared memory, or the array itself, which goes through a pipe."""
+
+
+@dataclass(frozen=True)
 class Parcel:
-    """A value whose arrays lie in a slot of the shared memory.
+    """What was loaded, with its arrays in the shared memory.
 
     Attributes:
-        head: the value, pickled without its arrays, or with them if they did not fit.
-        places: start and length of each array in the shared memory.
+        arrays: photograph, planes and kept arrays.
+        planes: number of planes.
+        note: see `Loaded`.
+        apart: see `Loaded`.
+        end: first free byte behind the arrays.
     """
 
-    head: bytes
-    places: tuple[tuple[int, int], ...]
-
-    @property
-    def end(self) -> int | None:
-        """First free byte after the arrays; None if there are none."""
-        return sum(self.places[-1]) if self.places else None
+    arrays: tuple[Held, ...]
+    planes: int
+    note: Any
+    apart: Hashable
+    end: int
 
 
 class Arena:
     """Memory that a process shares with its later children, in slots of equal size."""
 
     def __init__(self, slots: int, slot_bytes: int = SLOT_BYTES) -> None:
-        self._memory = memoryview(mmap.mmap(-1, max(1, slots) * slot_bytes))
+        self._memory = mmap.mmap(-1, max(1, slots) * slot_bytes)
         self._slot_bytes = slot_bytes
 
-    def put(self, value: object, slot: int, start: int | None = None) -> Parcel:
-        """Put a value into a slot, from byte `start` of the memory on if that is given."""
-        buffers: list[pickle.PickleBuffer] = []
-        head = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
-        place = slot * self._slot_bytes if start is None else start
-        end, places = (slot + 1) * self._slot_bytes, []
-        for raw in (buffer.raw() for buffer in buffers):
-            place = -(-place // _ALIGNMENT) * _ALIGNMENT
-            if place + raw.nbytes > end:
-                return Parcel(pickle.dumps(value, protocol=5), ())
-            self._memory[place : place + raw.nbytes] = raw
-            places.append((place, raw.nbytes))
-            place += raw.nbytes
-        return Parcel(head, tuple(places))
+    def start(self, slot: int) -> int:
+        """First byte of a slot."""
+        return slot * self._slot_bytes
 
-    def get(self, parcel: Parcel) -> Any:  # noqa: ANN401 - whatever was put there
-        """Return the value; its arrays are valid until the slot is used again."""
-        arrays = [self._memory[a : a + n] for a, n in parcel.places]
-        return pickle.loads(parcel.head, buffers=arrays)  # nosec B301: of our own child
+    def put(
+        self, arrays: Sequence[npt.NDArray[Any]], slot: int, start: int
+    ) -> tuple[tuple[Held, ...], int]:
+        """Copy arrays into a slot from byte `start` of the memory on, as far as they fit.
+
+        Returns:
+            Where they are, and the first free byte behind them.
+        """
+        held: list[Held] = []
+        for array in arrays:
+            begin = -(-start // _ALIGNMENT) * _ALIGNMENT
+            if begin + array.nbytes > self.start(slot + 1):
+                held.append(array)
+                continue
+            place = Place(begin, array.shape, array.dtype.str)
+            self.get(place)[...] = array
+            held.append(place)
+            start = begin + array.nbytes
+        return tuple(held), start
+
+    def get(self, held: Held) -> npt.NDArray[Any]:
+        """Return an array; it is valid until its slot is used again."""
+        if not isinstance(held, Place):
+            return held
+        return np.ndarray(held.shape, held.dtype, self._memory, held.offset)
+
+    def pack(self, loaded: Loaded, slot: int) -> Parcel:
+        """Put what was loaded into a slot."""
+        arrays = (loaded.photograph, *loaded.planes, *loaded.kept)
+        held, end = self.put(arrays, slot, self.start(slot))
+        return Parcel(held, len(loaded.planes), loaded.note, loaded.apart, end)
+
+    def unpack(self, parcel: Parcel) -> Loaded:
+        """Return what was loaded; its arrays are valid until the slot is used again."""
+        photograph, *rest = map(self.get, parcel.arrays)
+        planes, kept = tuple(rest[: parcel.planes]), tuple(rest[parcel.planes :])
+        return Loaded(photograph, planes, kept, parcel.note, parcel.apart)
 
 
 class Hands:
@@ -114,17 +155,17 @@ class Hands:
             return self._pool.submit(_load, places)
         return self._pool.submit(self._crew.load, places)
 
-    def finish(self, place: int, slot: int, loaded: Any, found: Any) -> "Future[Any]":  # noqa: ANN401
+    def finish(self, place: int, slot: int, loaded: Any, found: Arrays) -> "Future[Any]":  # noqa: ANN401
         """Finish an item, given what `load` gave for it; the future gives a result or a failure."""
-        if self.processes:
-            assert self._crew.arena is not None
-            held = self._crew.arena.put(found, slot, loaded.end)
-            return self._pool.submit(_finish, place, loaded, held)
-        return self._pool.submit(self._crew.finish, place, loaded, found)
+        if not self.processes:
+            return self._pool.submit(self._crew.finish, place, loaded, found)
+        assert self._crew.arena is not None
+        held, _ = self._crew.arena.put(found, slot, loaded.end)
+        return self._pool.submit(_finish, place, loaded, held)
 
-    def value(self, loaded: Any) -> Any:  # noqa: ANN401 - as `load` made it
-        """The value that `load` made."""
-        return self._crew.value(loaded)
+    def loaded(self, given: Any) -> Loaded:  # noqa: ANN401 - as `load` gave it
+        """What the function `load` made."""
+        return self._crew.loaded(given)
 
     def close(self) -> None:
         """Drop the tasks that have not begun, and wait for the others."""
@@ -148,19 +189,21 @@ class _Crew:
             value = self.load_one(self.items[place])
         except Exception as error:  # told where the item's turn comes
             return self._failed(error)
-        return value if self.arena is None else self.arena.put(value, slot)
+        return value if self.arena is None else self.arena.pack(value, slot)
 
-    def finish(self, place: int, loaded: Any, found: Any) -> Any:  # noqa: ANN401
+    def finish(self, place: int, given: Any, found: Sequence[Held]) -> Any:  # noqa: ANN401
         try:
-            return self.finish_one(self.items[place], self.value(loaded), self.value(found))
+            arrays = tuple(a if self.arena is None else self.arena.get(a) for a in found)
+            return self.finish_one(self.items[place], self.loaded(given), arrays)
         except Exception as error:
             return self._failed(error)
 
-    def value(self, held: Any) -> Any:  # noqa: ANN401
-        if isinstance(held, Parcel):
+    def loaded(self, given: Any) -> Loaded:  # noqa: ANN401
+        if isinstance(given, Parcel):
             assert self.arena is not None
-            return self.arena.get(held)
-        return held
+            return self.arena.unpack(given)
+        assert isinstance(given, Loaded)
+        return given
 
     def _failed(self, error: Exception) -> Failed:
         if self.arena is not None:  # a process: the traceback does not travel with the error
@@ -194,6 +237,6 @@ def _load(places: Sequence[tuple[int, int]]) -> list[Any]:
     return _mine.load(places)
 
 
-def _finish(place: int, loaded: Any, found: Any) -> Any:  # noqa: ANN401
+def _finish(place: int, loaded: Any, found: Sequence[Held]) -> Any:  # noqa: ANN401
     assert _mine is not None
     return _mine.finish(place, loaded, found)

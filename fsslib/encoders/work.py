@@ -34,25 +34,28 @@ class Loaded(NamedTuple):
     Attributes:
         photograph: (h, w, 3) uint8, already of the size at which it is encoded.
         planes: index masks of any size, which go to the device too.
+        kept: arrays that only `finish` needs.
         note: anything small that the other functions need.
         apart: what else items of one batch have to have in common.
     """
 
     photograph: UInt8
     planes: tuple[npt.NDArray[Any], ...] = ()
+    kept: tuple[npt.NDArray[Any], ...] = ()
     note: Any = None
     apart: Hashable = None
 
     @property
     def kind(self) -> tuple[Hashable, ...]:
-        """Shapes and types of all arrays, and `apart`; items of the same kind share a batch."""
+        """Shapes and types of what is sent, and `apart`; items of one kind share a batch."""
         arrays = ((a.shape, a.dtype.str) for a in (self.photograph, *self.planes))
         return *arrays, self.apart
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        return self.photograph.nbytes + sum(plane.nbytes for plane in self.planes)
+        arrays = (self.photograph, *self.planes, *self.kept)
+        return sum(array.nbytes for array in arrays)
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,14 @@ class Tally:
         most_held: largest number of items between loading and the end of their turn.
         most_waiting: largest number of results that waited for their turn.
         halved: size of the batch after the last halving, None if memory sufficed.
+        seconds: from the start of each pass, processes included, to its last result, summed up.
     """
 
     batches: list[int] = field(default_factory=list)
     most_held: int = 0
     most_waiting: int = 0
     halved: int | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

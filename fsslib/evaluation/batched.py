@@ -122,7 +122,7 @@ def support_work(
     def load(need: Need) -> Loaded:
         mask = read_mask(need.image_id)
         photograph = scale_photograph(read_image(need.image_id), encode.long_side)
-        return Loaded(photograph, (mask,), mask_values(mask))
+        return Loaded(photograph, (mask,), note=mask_values(mask))
 
     def reduce(features: Tensor, planes: Sequence[Tensor], notes: Sequence[Any]) -> list[Tensor]:
         values = padded(notes, features.device)
@@ -171,7 +171,7 @@ def query_work(
 
     def load(group: Group) -> Loaded:
         photograph = scale_photograph(read_image(group[0]), encode.long_side)
-        return Loaded(photograph, (read_mask(group[0]),), group[1])
+        return Loaded(photograph, (read_mask(group[0]),), note=group[1])
 
     def reduce(features: Tensor, planes: Sequence[Tensor], notes: Sequence[Any]) -> list[Tensor]:
         return list(score_batch(features, planes[0], notes, bank))

@@ -45,7 +45,7 @@ def annotation_work(
         image_id, image = read(item)
         size = (image.shape[0], image.shape[1])
         photograph = scale_photograph(image, encode.long_side)
-        return Loaded(photograph, (), (image_id, size), apart=size)
+        return Loaded(photograph, note=(image_id, size), apart=size)
 
     def reduce(features: Tensor, planes: Sequence[Tensor], notes: Sequence[Any]) -> list[Tensor]:
         return [pseudo_masks(features, prototypes, notes[0][1])]

@@ -39,7 +39,7 @@ def extraction_work(
     def load(item: T) -> Loaded:
         image_id, image, mask = read(item)
         photograph = scale_photograph(image, encode.long_side)
-        return Loaded(photograph, (mask,), (image_id, mask_values(mask)))
+        return Loaded(photograph, (mask,), note=(image_id, mask_values(mask)))
 
     def reduce(features: Tensor, planes: Sequence[Tensor], notes: Sequence[Any]) -> list[Tensor]:
         values = padded([found for _, found in notes], features.device)

@@ -14,7 +14,7 @@ from fsslib.encoders.work import Feeding, Loaded, Work
 from fsslib.evaluation.batched import support_work
 from fsslib.evaluation.passes import Reader
 from fsslib.evaluation.protocol import UNCHANGED
-from fsslib.evaluation.supports import make_bank, needs
+from fsslib.evaluation.supports import SupportBank, make_bank, needs
 from fsslib.prediction.calibration import Trial, trials_by_query
 from fsslib.prediction.presence import presence_scores
 from fsslib.prediction.typical import Moments, Typical
@@ -60,9 +60,29 @@ def score_trials_in_batches(
         moments.add_batch(features)  # last, since a batch that did not fit comes again in halves
         return found
 
+    pooled = feed(replace(supports, reduce=pool), wanted, feeding)
+    bank = make_bank(told(pooled), rectification, encode.device)
+    typical = moments.typical().to(encode.device)
+    work = question_work(encode, read_image, trials, bank, typical)
+    scores: dict[int, float] = {}
+    for part in told(feed(work, sorted(groups), feeding)):
+        scores |= part
+    return [scores[i] for i in range(len(trials))], typical
+
+
+def question_work(
+    encode: PhotographEncoder,
+    read_image: Reader,
+    trials: Sequence[Trial],
+    bank: SupportBank,
+    typical: Typical,
+) -> Work[str, dict[int, float]]:
+    """Score the trials of each query; results are scores by the number of the trial."""
+    groups = trials_by_query(trials)
+
     def load(query: str) -> Loaded:
         photograph = scale_photograph(read_image(query), encode.long_side)
-        return Loaded(photograph, (), groups[query])
+        return Loaded(photograph, note=groups[query])
 
     def ask(features: Tensor, planes: Sequence[Tensor], notes: Sequence[Any]) -> list[Tensor]:
         foreground, _ = bank.of_episodes([trials[i].episode for group in notes for i in group])
@@ -80,10 +100,4 @@ def score_trials_in_batches(
         found = ask(encode(loaded.photograph)[None], (), [loaded.note])[0][0]
         return answer(query, loaded, (found.cpu().numpy(),))
 
-    pooled = feed(replace(supports, reduce=pool), wanted, feeding)
-    bank = make_bank(told(pooled), rectification, encode.device)
-    typical = moments.typical().to(encode.device)
-    scores: dict[int, float] = {}
-    for part in told(feed(Work(single, load, ask, answer), sorted(groups), feeding)):
-        scores |= part
-    return [scores[i] for i in range(len(trials))], typical
+    return Work(single, load, ask, answer)

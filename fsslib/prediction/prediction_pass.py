@@ -34,10 +34,9 @@ SCORE_BYTES = 1 << 28
 
 @dataclass(frozen=True)
 class _Note:
-    """Size of the photograph in px; its pixels if it is encoded at another size; or the error."""
+    """Size of the photograph in px, or why it could not be read."""
 
     size: tuple[int, ...]
-    image: UInt8 | None = None
     error: str | None = None
 
 
@@ -69,10 +68,12 @@ def prediction_work(
         try:
             image = read_image(path)
         except FsslibError as error:  # the others go on
-            return Loaded(UNREAD, (), _Note(UNREAD.shape[:2], error=str(error)), apart="unread")
+            note = _Note(UNREAD.shape[:2], str(error))
+            return Loaded(UNREAD, note=note, apart="unread")
         photograph = fitted(image, segmenter.max_side)
-        note = _Note((image.shape[0], image.shape[1]), None if photograph is image else image)
-        return Loaded(photograph, (), note, apart=note.size)
+        kept = () if photograph is image else (image,)
+        size = (image.shape[0], image.shape[1])
+        return Loaded(photograph, kept=kept, note=_Note(size), apart=size)
 
     def reduce(features: Tensor, planes: Sequence[Tensor], notes: Sequence[Any]) -> list[Tensor]:
         likely = presence_probabilities(features, prototypes, segmenter.calibration)
@@ -84,7 +85,7 @@ def prediction_work(
             return failed(path, note.error)
         scores, mask = tuple(found[0].tolist()), np.array(found[1])
         pixels = np.bincount(mask.ravel(), minlength=len(scores) + 1)[1:]
-        image = loaded.photograph if note.image is None else note.image
+        image = loaded.kept[0] if loaded.kept else loaded.photograph
         there = tuple((pixels > 0).tolist())
         return made(path, image, Prediction(mask, segmenter.names, scores, there))
 

@@ -46,7 +46,8 @@ def index_work(
     def load(item: T) -> Loaded:
         image_id, image, mask = read(item)
         numbers, labels = region_map(mask, kind, min_area)
-        return Loaded(scale_photograph(image, encode.long_side), (numbers,), (image_id, labels))
+        photograph = scale_photograph(image, encode.long_side)
+        return Loaded(photograph, (numbers,), note=(image_id, labels))
 
     def reduce(features: Tensor, planes: Sequence[Tensor], notes: Sequence[Any]) -> list[Tensor]:
         numbers = padded([np.arange(1, len(v) + 1) for _, v in notes], features.device)

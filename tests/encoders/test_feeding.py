@@ -40,7 +40,7 @@ def photograph(number, sizes=SIZES):
 def make_work(load=None, in_worker=False, finish=None):
     def load_one(number):
         image = photograph(number)
-        return Loaded(image, (image[:, :, 0].copy(),), {"number": number})
+        return Loaded(image, (image[:, :, 0].copy(),), (image[::-1],), {"number": number})
 
     def reduce(features, planes, notes):
         assert len(features) == len(planes[0]) == len(notes)
@@ -49,6 +49,7 @@ def make_work(load=None, in_worker=False, finish=None):
     def end(number, loaded, found):
         assert loaded.note["number"] == number
         assert (loaded.photograph == loaded.planes[0][:, :, None]).all()
+        assert (loaded.photograph == loaded.kept[0][::-1]).all()
         return number, float(found[0][0]), int(found[1])
 
     def single(number):
@@ -90,7 +91,7 @@ def test_every_size_once_and_one_larger_than_the_memory_of_a_worker():
 
     def load(number):
         image = photograph(number, sizes)
-        return Loaded(image, (image[:, :, 0].copy(),), {"number": number})
+        return Loaded(image, (image[:, :, 0].copy(),), (image[::-1],), {"number": number})
 
     feeding = plan(Mean(), processes=True)
     found = list(feed(make_work(load, in_worker=True), range(12), feeding))
@@ -115,7 +116,7 @@ def test_an_error_surfaces_at_its_item_and_ends_the_pass(processes, where):
         if number == 13 and where == "load":
             raise FsslibError("image 13 is broken: replace it")
         image = photograph(number)
-        return Loaded(image, (image[:, :, 0].copy(),), {"number": number})
+        return Loaded(image, (image[:, :, 0].copy(),), (image[::-1],), {"number": number})
 
     def finish(number, loaded, found):
         if number == 13 and where == "finish":
