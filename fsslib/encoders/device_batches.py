@@ -112,8 +112,7 @@ class Device:
         return [batch for half in staged.halves() for batch in self.launch(half)]
 
     def _launch(self, staged: Staged) -> Batch:
-        # A thread has the first GPU as its own, whatever the process has chosen.
-        with torch.no_grad(), torch.cuda.device(self._device if self._device.index else -1):
+        with torch.no_grad(), self._lane.chosen():
             photographs, *planes = self._lane.send(staged.tensors)
             found = self._reduce(self._encoder.encode(photographs), planes, staged.notes)
             return Batch(self._lane.fetch(found))

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -145,7 +146,10 @@ class Hands:
             context = multiprocessing.get_context("fork")
             begin = (self._crew, os.getpid())
             self._pool = ProcessPoolExecutor(workers, context, _begin, begin)
-            self._pool.submit(int).result()  # forks here, before this process starts threads
+            with warnings.catch_warnings():
+                # Of Python 3.12 on, about locks of other threads. The children take none of them.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._pool.submit(int).result()  # forks all of them
         else:
             self._pool = ThreadPoolExecutor(workers)
 

@@ -23,11 +23,17 @@ class Lane:
         if self._gpu:
             self._up, self._down = torch.cuda.Stream(device), torch.cuda.Stream(device)
 
+    def chosen(self) -> torch.cuda.device:
+        """A context in which the lane's GPU is the current one: threads begin with the first."""
+        index = self.device.index
+        return torch.cuda.device(index if self._gpu and index is not None else -1)
+
     def stage(self, arrays: Sequence[npt.NDArray[Any]]) -> Tensor:
         """Stack arrays of one shape and type in memory from which they can be sent: (B, ...)."""
         kind = torch.from_numpy(np.empty(0, arrays[0].dtype)).dtype
         shape = (len(arrays), *arrays[0].shape)
-        staged = torch.empty(shape, dtype=kind, pin_memory=self._gpu)
+        with self.chosen():
+            staged = torch.empty(shape, dtype=kind, pin_memory=self._gpu)
         np.stack(arrays, out=staged.numpy())
         return staged
 

@@ -19,10 +19,13 @@ from torch import Tensor
 def _interpolation_matrix(n_in: int, n_out: int, device: torch.device) -> Tensor:
     """Bilinear align_corners interpolation from `n_in` to `n_out` samples: (n_out, n_in).
 
-    It is kept on its device, because a copy to a GPU would wait for all that is running there.
+    It is copied from pinned memory, or a GPU would first end all that is running there.
     """
     with torch.inference_mode(False):
-        return _interpolate(n_in, n_out).to(device)
+        matrix = _interpolate(n_in, n_out)
+        if device.type != "cuda":
+            return matrix.to(device)
+        return matrix.pin_memory().to(device, non_blocking=True)
 
 
 def _interpolate(n_in: int, n_out: int) -> Tensor:
