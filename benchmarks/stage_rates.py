@@ -4,7 +4,7 @@
     python -m benchmarks.stage_rates --root data/voc-sample --images 1000       # without one
 
 The commands run in this process, on a part of the VOC sample that is repeated under other names.
-Their time is that of the passes, from starting the workers to the last result. The bare encoder
+Their time is that of the passes, from starting the workers until all is written. The bare encoder
 gets full batches of the sample's most common size, from the GPU's memory, and its rate is scaled to
 the sample's mean number of pixels. `NAME_efficiency` is the ratio of both rates.
 
@@ -66,6 +66,7 @@ SETTINGS: Json = {
     "training.crop": 64,
     "training.min_pixels": 16,
     "training.picture_every": 0,
+    "min_pixels": 16,
     "shots": [1],
     "seeds": [0],
 }
@@ -83,6 +84,10 @@ class Sleeper(PhotographEncoder):
         """Sleep, which lets other threads run as waiting for a GPU does."""
         time.sleep(self._launch + self._each * len(pixels))
         return self._noise[: len(pixels)]
+
+    def rate(self, batch: int) -> float:
+        """Photographs a second of full batches."""
+        return batch / (self._launch + self._each * batch)
 
     def __call__(self, image: np.ndarray) -> Tensor:
         """One photograph."""
@@ -177,6 +182,8 @@ def measured(tallies: list[Tally], call: Callable[[], None]) -> Json:
 
 def bare_rate(encode: PhotographEncoder, sizes: Counter[tuple[int, int]], batch: int) -> float:
     """Photographs a second of full batches, at the sample's mean number of pixels."""
+    if isinstance(encode, Sleeper):
+        return encode.rate(batch)
     (height, width), _ = sizes.most_common(1)[0]
     mean = sum(h * w * n for (h, w), n in sizes.items()) / sizes.total()
     pixels = torch.randint(0, 256, (batch, height, width, 3), dtype=torch.uint8).to(encode.device)
@@ -188,8 +195,7 @@ def bare_rate(encode: PhotographEncoder, sizes: Counter[tuple[int, int]], batch:
             torch.cuda.synchronize()
 
     passes(5)
-    scale = 1.0 if isinstance(encode, Sleeper) else height * width / mean
-    return 40 * batch / timed(lambda: passes(40)) * scale
+    return 40 * batch / timed(lambda: passes(40)) * height * width / mean
 
 
 def one_backbone(backbone: str, parts: Sequence[str], sleeper: Sleeper | None, batch: int) -> Json:

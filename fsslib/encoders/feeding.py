@@ -38,5 +38,7 @@ def feed(work: Work[T, R], items: Sequence[T], feeding: Feeding) -> Generator[R,
     elif items:
         started = time.perf_counter()
         with closing(Engine(work, items, feeding)) as engine:
-            yield from engine.results()
-            feeding.tally.seconds += time.perf_counter() - started
+            try:
+                yield from engine.results()
+            finally:
+                feeding.tally.seconds += time.perf_counter() - started

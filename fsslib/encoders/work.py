@@ -88,7 +88,7 @@ class Tally:
         most_held: largest number of items between loading and the end of their turn.
         most_waiting: largest number of results that waited for their turn.
         halved: size of the batch after the last halving, None if memory sufficed.
-        seconds: from the start of each pass, processes included, to its last result, summed up.
+        seconds: from the start of each pass, processes included, until it is closed, summed up.
     """
 
     batches: list[int] = field(default_factory=list)
