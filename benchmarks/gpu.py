@@ -7,7 +7,9 @@ Parts: `step`, one training step against the released baseline's arithmetic (Res
 pairs); `joint`, one at the paper's batch (4 pairs + 32 pool images, noise); `encode`, photographs
 of 480 x 640 px a second of each encoder; `effect`, the VOC sample at the paper's batch, crop, rates
 and 6000 iterations: images a second of `extract` and of training, the GPU's utilisation and the
-mIoU. The last line is one JSON object.
+mIoU; `extract`, `annotate`, `index`, `evaluate`, `predict`, photographs a second of these commands,
+of a part of the sample that is repeated, beside those of the bare encoder in full batches
+(`stage_rates`). The last line is one JSON object.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -26,6 +29,7 @@ import torch
 
 from benchmarks import effect
 from benchmarks.parts import timed
+from benchmarks.stage_rates import STAGES, stage_rates
 from benchmarks.training import make_batch
 from fsslib.data.colours import draw_colours
 from fsslib.encoders.resnet import ResNet
@@ -56,14 +60,14 @@ PAPER: Json = {
 }
 """Section 4.1, on the sample of `effect`."""
 
-PARTS = ("step", "joint", "encode", "effect")
+PARTS = ("step", "joint", "encode", "effect", *STAGES)
 BACKBONES = ("resnet18", "resnet50", "resnet101")
 GPU = torch.device("cuda")
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder for everything made here")
+    parser.add_argument("--out", type=Path, help="folder for everything made here, else removed")
     parser.add_argument("--root", type=Path, default=effect.SAMPLE)
     parser.add_argument("--weights", default="imagenet", help="a state dict, or a name")
     parser.add_argument("--folds", nargs="*", default=["2"])
@@ -73,6 +77,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--jobs", default="1", help="trainings of `effect` at a time")
     parser.add_argument("--compile", action="store_true", help="the encoder of `joint`")
     parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
+    parser.add_argument("--photographs", type=int, default=400, help="of the sample, in STAGES")
+    parser.add_argument("--images", type=int, default=6000, help="so often they are repeated")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="other settings")
     return parser.parse_args()
 
@@ -213,7 +219,12 @@ def main() -> None:
     if not torch.cuda.is_available():
         raise SystemExit("no CUDA device is there: run this where one is")
     makers = {"step": step, "joint": joint, "encode": encode, "effect": sample}
-    found = {part: makers[part](args) for part in args.parts}
+    with tempfile.TemporaryDirectory() as folder:
+        args.out = args.out or Path(folder)
+        found: Json = {part: make(args) for part, make in makers.items() if part in args.parts}
+        stages = [part for part in STAGES if part in args.parts]
+        if stages:
+            found |= stage_rates(args.out, args.root, stages, args.photographs, args.images)
     print(json.dumps({"device": torch.cuda.get_device_name(), **found}))
 
 

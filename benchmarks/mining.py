@@ -29,6 +29,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import chdir
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+import stages  # noqa: F401 - the process settings of the commands
 from benchmarks.parts import Json, Part, named_parts, run_part, start_part
 from fsslib.data.images import read_image, read_mask
 from fsslib.data.manifest import ImageRecord, Manifest
@@ -49,7 +51,6 @@ from fsslib.mining.extraction import Dtype, FeatureStore, ImageFeature, describe
 from fsslib.mining.pooling import masked_average
 from fsslib.mining.prototypes import collect_prototypes, fold_prototypes
 from fsslib.mining.pseudo_masks import encode_png, pseudo_mask, write_masks
-from stages.support.common import Bar  # with it come the process settings of the commands
 from stages.support.sharded import Sharded, write_sharded
 
 Item = tuple[str, tuple[int, int], Tensor]
@@ -218,12 +219,14 @@ def extract_all(args: argparse.Namespace, count: int) -> Json:
     records = setting.records[:count]
     work = Sharded("Extraction", records, args.shard_images, ".h5", Path("out"), ["extract"], 0, "")
 
-    def write(path: Path, items: Sequence[ImageRecord], bar: Bar) -> None:
-        described = map_ordered(setting.describe, items, args.workers)
-        write_shard(path, bar.count(described), "int8")
+    def describe(shards: Sequence[Sequence[ImageRecord]]) -> Iterator[ImageFeature]:
+        return map_ordered(setting.describe, chain(*shards), args.workers)
+
+    def write(path: Path, described: Iterable[ImageFeature]) -> None:
+        write_shard(path, described, "int8")
 
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        write_sharded(work, write)
+        write_sharded(work, describe, write)
     return {"images": len(records)}
 
 

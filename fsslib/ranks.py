@@ -4,6 +4,10 @@
 module reads. Without these variables there is one process. Work on many images is divided into
 shards (`fsslib.files.shards`), and processes only wait for each other. Training sums tensors over
 the processes.
+
+A batch system may also start processes at different times, such as the tasks of a job array. Then
+`FSSLIB_SHARE=3/16` makes a process do its share of the shards, without waiting for the others. The
+same command without that variable, afterwards, joins the shards.
 """
 
 import os
@@ -34,16 +38,25 @@ class Ranks:
         number: rank, 0 to `size` - 1; rank 0 prints and joins the files that all ranks wrote.
         size: number of processes.
         local: rank on this machine, which is also the number of its GPU.
+        apart: whether the processes do not communicate, so that none joins files.
     """
 
     number: int = 0
     size: int = 1
     local: int = 0
+    apart: bool = False
 
     @property
     def leads(self) -> bool:
-        """Whether this is rank 0."""
-        return self.number == 0
+        """Whether this is rank 0, which joins what all ranks wrote."""
+        return self.number == 0 and not self.apart
+
+    def require_together(self, step: str) -> None:
+        """Raise `FsslibError` if processes that do not communicate are to do a step that must."""
+        if self.apart:
+            raise FsslibError(
+                f"{SHARE} divides the files of extract, annotate and index, not {step}: unset it"
+            )
 
     def share(self, items: Sequence[T]) -> Iterator[tuple[int, T]]:
         """Every `size`-th item, which is this rank's share, with its index in `items`."""
@@ -74,7 +87,7 @@ class Ranks:
 
     def any(self, mine: bool) -> bool:
         """Whether `mine` is true on any rank; every rank must call this."""
-        if self.size == 1:
+        if self.size == 1 or self.apart:
             return mine
         import torch
 
@@ -105,6 +118,9 @@ class Ranks:
             ) from error
 
 
+SHARE = "FSSLIB_SHARE"
+"""Environment variable: number of this process and of all, `3/16`, without communication."""
+
 ALONE = Ranks()
 """The ranks of a single process."""
 
@@ -121,9 +137,11 @@ def read_ranks() -> Ranks:
     """Read the ranks that `torchrun` or `accelerate launch` set; without them, a single process.
 
     Raises:
-        FsslibError: RANK, WORLD_SIZE or LOCAL_RANK is not a number, or the rank is not below the
-            size.
+        FsslibError: RANK, WORLD_SIZE or LOCAL_RANK is not a number, the rank is not below the size,
+            or `FSSLIB_SHARE` is not such a pair.
     """
+    if SHARE in os.environ:
+        return _read_share(os.environ[SHARE])
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     try:
         number, size, local = (int(os.environ.get(n, d)) for n, d in zip(names, "010", strict=True))
@@ -133,3 +151,10 @@ def read_ranks() -> Ranks:
     if not 0 <= number < size:
         raise FsslibError(f"RANK={number} must be below WORLD_SIZE={size}: start with torchrun")
     return Ranks(number, size, local)
+
+
+def _read_share(given: str) -> Ranks:
+    number, _, size = given.partition("/")
+    if not (number.isdecimal() and size.isdecimal() and int(number) < int(size)):
+        raise FsslibError(f"{SHARE}={given!r} is not as 0/16 to 15/16: correct or unset it")
+    return Ranks(int(number), int(size), apart=True)

@@ -1,18 +1,20 @@
 """`annotate`: makes one dense pseudo-mask per pool image."""
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from pathlib import Path
+from functools import partial
+from itertools import islice
 
 import torch
 from torch import Tensor
 
-from fsslib.data.images import read_image
+from fsslib.data.images import UInt8
 from fsslib.data.manifest import Manifest
 from fsslib.data.pool import PoolImage
+from fsslib.encoders.feeding import feed
 from fsslib.encoders.running import Precision, map_ordered, one_thread_each
 from fsslib.files.shards import file_digest
 from fsslib.files.storage import write_bytes
+from fsslib.mining.annotation_pass import annotation_work
 from fsslib.mining.clusters import load_clusters
 from fsslib.mining.extraction import FeatureStore
 from fsslib.mining.pseudo_masks import (
@@ -25,8 +27,9 @@ from fsslib.mining.pseudo_masks import (
 from fsslib.pictures.panels import pseudo_panel
 from fsslib.ranks import read_ranks
 from stages.support import paths
-from stages.support.common import Bar, FoldOption, as_json, make_app, shared_command
+from stages.support.common import FoldOption, as_json, make_app, shared_command
 from stages.support.encoders import initial_encode
+from stages.support.feeding import make_feeding
 from stages.support.inputs import (
     chosen_folds,
     encoder_key,
@@ -44,6 +47,7 @@ from stages.support.params_file import (
 )
 from stages.support.precision import run_precision
 from stages.support.sharded import Sharded, write_sharded
+from stages.support.workers import count_workers
 
 
 @shared_command
@@ -69,17 +73,8 @@ def _annotate(fold: int, everything: Params) -> None:
     pool = open_pool(manifest, fold, params)
     prototypes = torch.from_numpy(load_clusters(paths.clusters(fold)).prototypes)
     precision = run_precision(params.precision, everything.runtime)
-    source = _Features(params, precision, everything)
-
-    def label(item: tuple[str, tuple[int, int], Tensor]) -> tuple[str, bytes]:
-        image_id, size, feature = item
-        return image_id, encode_png(pseudo_mask(feature, prototypes.to(feature), size))
-
-    def write(path: Path, images: Sequence[PoolImage], bar: Bar) -> None:
-        pictures = map_ordered(label, source.read(images), everything.runtime.workers)
-        write_masks(path, bar.count(pictures))
-
-    write_sharded(_work(fold, params, precision, pool, manifest), write)
+    source = _Labels(params, precision, everything, prototypes)
+    write_sharded(_work(fold, params, precision, pool, manifest), source.label, write_masks)
     if read_ranks().leads:
         masks = PseudoMasks(paths.pseudo_masks(fold))
         panel = pseudo_panel(manifest, fold, set(masks.ids()), masks.read)
@@ -118,32 +113,44 @@ def _work(
     )
 
 
-class _Features:
-    """Features of pool images: the kept ones if they exist, else from the encoder."""
+class _Labels:
+    """Pseudo-masks of pool images: from kept features if they exist, else from the encoder."""
 
-    def __init__(self, params: AnnotateParams, precision: Precision, everything: Params) -> None:
+    def __init__(
+        self, params: AnnotateParams, precision: Precision, everything: Params, prototypes: Tensor
+    ) -> None:
         one_thread_each()
-        self.runtime = everything.runtime
-        self.store = FeatureStore(paths.EXTRACT)
-        # The encoder is built on first use. If all features were kept, it is never needed.
-        self._encode = lru_cache(maxsize=1)(
-            lambda: initial_encode(params, precision, everything.runtime)
-        )
+        self._runtime, self._prototypes = everything.runtime, prototypes
+        self._workers = count_workers(everything.runtime, gpu=False)
+        self._store = FeatureStore(paths.EXTRACT)
+        self._make_encode = partial(initial_encode, params, precision, everything.runtime)
 
-    def read(self, images: Sequence[PoolImage]) -> Iterator[tuple[str, tuple[int, int], Tensor]]:
-        kept = [i for i in images if self.store.dense and i.id in self.store]
-        yield from self.store.features([i.id for i in kept]) if kept else ()
-        known = {i.id for i in kept}
-        rest = [i for i in images if i.id not in known]
-        if rest:
-            # Built before the threads start, or each of them would build its own encoder.
-            encode = self._encode()
+    def label(self, shards: Sequence[Sequence[PoolImage]]) -> Iterator[tuple[str, bytes]]:
+        """Yield (id, PNG), in each shard those of kept features first."""
+        rest = self._encoded([image for shard in shards for image in shard if not self._has(image)])
+        for shard in shards:
+            kept = [image.id for image in shard if self._has(image)]
+            if kept:
+                features = self._store.features(kept)
+                yield from map_ordered(self._label, features, self._workers)
+            yield from islice(rest, len(shard) - len(kept))
 
-            def make(item: PoolImage) -> tuple[str, tuple[int, int], Tensor]:
-                image = read_image(item.path)
-                return item.id, (image.shape[0], image.shape[1]), encode(image)
+    def _has(self, image: PoolImage) -> bool:
+        return self._store.dense and image.id in self._store
 
-            yield from map_ordered(make, rest, self.runtime.workers)
+    def _label(self, item: tuple[str, tuple[int, int], Tensor]) -> tuple[str, bytes]:
+        image_id, size, feature = item
+        return image_id, encode_png(pseudo_mask(feature, self._prototypes.to(feature), size))
+
+    def _encoded(self, images: Sequence[PoolImage]) -> Iterator[tuple[str, bytes]]:
+        if images:  # if all features were kept, the encoder is never built
+            encode = self._make_encode()
+            work = annotation_work(encode, _read, self._prototypes)
+            yield from feed(work, images, make_feeding(encode, self._runtime))
+
+
+def _read(image: PoolImage) -> tuple[str, UInt8]:
+    return image.id, image.read()
 
 
 app = make_app(main)

@@ -58,7 +58,7 @@ def _evaluate(fold: int, everything: Params, given: Path | None) -> None:
         refining=scoring.refining,
         boundary=scoring.params.boundary_iou,
         memory_bytes=scoring.memory_bytes,
-        workers=scoring.workers,
+        feeding=scoring.feeding,
     )
     chosen = sample_episodes(drawn)
     started = time.perf_counter()

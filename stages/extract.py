@@ -1,19 +1,22 @@
 """`extract`: encodes every training image once."""
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
-from fsslib.data.images import read_image, read_mask
+from fsslib.data.images import UInt8, read_image, read_mask
 from fsslib.data.manifest import ImageRecord
 from fsslib.data.scaling import scaled_size
 from fsslib.encoders.build import feature_shape
-from fsslib.encoders.running import Encode, Precision, map_ordered
+from fsslib.encoders.feeding import feed
+from fsslib.encoders.running import Precision
 from fsslib.files.shards import file_digest
-from fsslib.mining.extraction import Dtype, ImageFeature, describe_image, stored_bytes, write_shard
+from fsslib.mining.extraction import Dtype, ImageFeature, stored_bytes, write_shard
+from fsslib.mining.extraction_pass import extraction_work
 from stages.support import paths
-from stages.support.common import Bar, make_app, shared_command
+from stages.support.common import make_app, shared_command
 from stages.support.encoders import initial_encode
+from stages.support.feeding import make_feeding
 from stages.support.inputs import encoder_key, open_manifest, read_params
 from stages.support.params import (
     ExtractParams,
@@ -40,22 +43,19 @@ def main() -> None:
     dtype = params.feature_dtype if params.dense_features else None
     precision = run_precision(params.precision, everything.runtime)
 
-    @cache
-    def encoder() -> Encode:
-        return initial_encode(params, precision, everything.runtime)
+    def read(record: ImageRecord) -> tuple[str, UInt8, UInt8]:
+        image = read_image(manifest.image_path(record), record.size)
+        return record.id, image, read_mask(manifest.mask_path(record), record.size)
 
-    def write(path: Path, records: Sequence[ImageRecord], bar: Bar) -> None:
-        encode = encoder()  # built for the first missing shard, before the threads share it
+    def describe(shards: Sequence[Sequence[ImageRecord]]) -> Iterator[ImageFeature]:
+        encode = initial_encode(params, precision, everything.runtime)
+        work = extraction_work(encode, read, dtype)
+        return feed(work, [*chain(*shards)], make_feeding(encode, everything.runtime))
 
-        def describe(record: ImageRecord) -> ImageFeature:
-            feature = encode(read_image(manifest.image_path(record), record.size))
-            mask = read_mask(manifest.mask_path(record), record.size)
-            return describe_image(record.id, feature, mask, dtype)
+    def write(path: Path, described: Iterable[ImageFeature]) -> None:
+        write_shard(path, described, dtype)
 
-        described = map_ordered(describe, records, everything.runtime.workers)
-        write_shard(path, bar.count(described), dtype)
-
-    write_sharded(_work(params, precision, manifest.train, dtype), write)
+    write_sharded(_work(params, precision, manifest.train, dtype), describe, write)
 
 
 def _work(

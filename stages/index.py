@@ -1,23 +1,25 @@
 """`index`: embeds the pool's images and regions with the trained encoder."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
-from fsslib.data.images import read_image
+from fsslib.data.images import UInt8
 from fsslib.data.pool import PoolImage
-from fsslib.encoders.running import Precision, map_ordered
+from fsslib.encoders.feeding import feed
+from fsslib.encoders.running import Precision
 from fsslib.errors import FsslibError
 from fsslib.files.shards import file_digest
 from fsslib.mining.pseudo_masks import PseudoMasks
 from fsslib.rectification.index_building import (
     ImageRegions,
-    describe_regions,
     stored_bytes,
     write_regions,
 )
+from fsslib.rectification.index_pass import index_work
 from fsslib.training.trained_model import TrainedModel
 from stages.support import paths
-from stages.support.common import Bar, FoldOption, as_json, make_app, shared_command
+from stages.support.common import FoldOption, as_json, make_app, shared_command
+from stages.support.feeding import make_feeding
 from stages.support.inputs import chosen_folds, open_manifest, open_pool, read_params
 from stages.support.params import (
     IndexParams,
@@ -57,21 +59,21 @@ def _index(fold: int, everything: Params) -> None:
     )
     regions = params.regions
 
-    def describe(item: PoolImage) -> ImageRegions:
-        image, mask = read_image(item.path), masks.read(item.id)
+    def read(item: PoolImage) -> tuple[str, UInt8, UInt8]:
+        image, mask = item.read(), masks.read(item.id)
         if mask.shape != image.shape[:2]:
             (height, width), (tall, wide) = image.shape[:2], mask.shape
             raise FsslibError(
                 f"image {item.id} is {width}x{height} px, its pseudo-mask {wide}x{tall}: it was "
                 "replaced, run the stages from 'prepare' again"
             )
-        return describe_regions(item.id, encode(image), mask, regions.kind, regions.min_area)
+        return item.id, image, mask
 
-    def write(path: Path, images: Sequence[PoolImage], bar: Bar) -> None:
-        described = map_ordered(describe, images, everything.runtime.workers)
-        write_regions(path, bar.count(described))
+    def describe(shards: Sequence[Sequence[PoolImage]]) -> Iterator[ImageRegions]:
+        work = index_work(encode, read, regions.kind, regions.min_area)
+        return feed(work, [*chain(*shards)], make_feeding(encode, everything.runtime))
 
-    write_sharded(_work(fold, params, precision, pool, trained), write)
+    write_sharded(_work(fold, params, precision, pool, trained), describe, write_regions)
 
 
 def _work(

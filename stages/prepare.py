@@ -21,6 +21,7 @@ from stages.support.params import (
 from stages.support.params_file import (
     stage_params,
 )
+from stages.support.workers import count_workers
 
 
 @command
@@ -75,7 +76,7 @@ def _render(params: PrepareParams, runtime: Runtime, folder: Path) -> Manifest:
             scenes.size,
             scenes.seed,
             bar.advance,
-            max(1, runtime.workers),
+            max(1, count_workers(runtime, gpu=False)),
         )
 
 
@@ -88,7 +89,7 @@ def _scan(params: PrepareParams, runtime: Runtime) -> Manifest:
         return load_dataset(
             params.dataset,
             root,
-            max(1, runtime.workers),
+            max(1, count_workers(runtime, gpu=False)),
             bar.advance,
             paths.SCRATCH / "scan.json",
             params.coco_folds,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from fsslib.data.manifest import Manifest
-from fsslib.encoders.running import Encode
+from fsslib.encoders.running import PhotographEncoder
 from fsslib.evaluation.episode_files import episodes_hash
 from fsslib.evaluation.episodes import EpisodeSet
 from fsslib.evaluation.summary import fold_metrics
@@ -12,6 +12,7 @@ from fsslib.ranks import read_ranks
 from stages.support import paths
 from stages.support.common import FoldOption, make_app, shared_command
 from stages.support.encoders import initial_encode
+from stages.support.feeding import make_feeding
 from stages.support.fold_training import Outputs, train_fold
 from stages.support.inputs import chosen_folds, open_manifest, read_params
 from stages.support.memory import memory_budget
@@ -81,7 +82,7 @@ def _baseline(params: ReferenceParams, everything: Params) -> TrainParams:
 
 def _score(
     title: str,
-    encode: Encode,
+    encode: PhotographEncoder,
     manifest: Manifest,
     drawn: EpisodeSet,
     params: ReferenceParams,
@@ -94,7 +95,7 @@ def _score(
         open_readers(manifest, params.resize),
         drawn,
         memory_bytes=memory_budget(runtime),
-        workers=runtime.workers,
+        feeding=make_feeding(encode, runtime),
     )
     return fold_metrics(result.counts, manifest.classes)
 

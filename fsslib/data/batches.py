@@ -224,7 +224,7 @@ class StepBatches(Dataset[Batch]):
         With `use` POOL it is the one that the image would have with its pseudo-mask.
         """
         rng = np.random.default_rng([self.plan.seed, use, step, slot, *view])
-        image = _read_photograph(self._pool_item(step, slot).path)
+        image = _as_tensor(self._pool_item(step, slot).read())
         return self._augment(image, torch.zeros_like(image[0]), rng)
 
     def _augment(
@@ -242,7 +242,7 @@ class StepBatches(Dataset[Batch]):
             FsslibError: image and pseudo-mask differ in size.
         """
         assert self._pseudo is not None
-        image = _read_photograph(item.path)
+        image = _as_tensor(item.read())
         mask = torch.from_numpy(self._pseudo(item.id).copy())
         if mask.shape != image.shape[1:]:
             raise FsslibError(
@@ -254,7 +254,12 @@ class StepBatches(Dataset[Batch]):
 
 def _read_photograph(path: Path, size: tuple[int, int] | None = None) -> Tensor:
     """Read a photograph as (3, H, W) uint8; `size` is the (H, W) of the manifest, if given."""
-    return torch.from_numpy(read_image(path, size).copy()).permute(2, 0, 1)
+    return _as_tensor(read_image(path, size))
+
+
+def _as_tensor(image: UInt8) -> Tensor:
+    """(H, W, 3) -> (3, H, W)."""
+    return torch.from_numpy(image.copy()).permute(2, 0, 1)
 
 
 @lru_cache(maxsize=2)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fsslib.data.images import photo_suffixes
+from fsslib.data.images import UInt8, decode_photograph, photo_suffixes, read_image
 from fsslib.data.manifest import Manifest
+from fsslib.data.tar_shards import TarMember, list_tars, names_tars
 from fsslib.data.unread import describe_unread, unread_files
 from fsslib.errors import FsslibError
 
@@ -18,10 +19,27 @@ LABELLED = ("train", "remaining")
 
 @dataclass(frozen=True)
 class PoolImage:
-    """One image of the pool; `id` is unique in the pool."""
+    """One image of the pool.
+
+    Attributes:
+        id: unique in the pool.
+        path: of the photograph; of one in a tar file, a path below that, which only names it.
+        member: the photograph in a tar file, None if it is a file of its own.
+    """
 
     id: str
     path: Path
+    member: TarMember | None = None
+
+    def read(self) -> UInt8:
+        """Read the photograph, (H, W, 3) uint8, as `images.read_image`.
+
+        Raises:
+            FsslibError: see `images.read_image`.
+        """
+        if self.member is None:
+            return read_image(self.path)
+        return decode_photograph(self.path, self.member.read()).values
 
 
 @dataclass(frozen=True)
@@ -30,7 +48,8 @@ class PoolSource:
 
     Attributes:
         source: `train` (labelled images of the fold), `remaining` (training images without any base
-            class) or a folder of images, searched with its sub-folders.
+            class), a folder of images, searched with its sub-folders, or tar files, such as
+            `pool-{000000..000099}.tar`.
         cap: maximum number of images, drawn at random by the seed; None for all.
     """
 
@@ -39,7 +58,12 @@ class PoolSource:
 
 
 def build_pool(
-    manifest: Manifest, fold: int, sources: Sequence[PoolSource], seed: int, base_dir: Path
+    manifest: Manifest,
+    fold: int,
+    sources: Sequence[PoolSource],
+    seed: int,
+    base_dir: Path,
+    cache: Path | None = None,
 ) -> list[PoolImage]:
     """List the pool of a fold in sorted id order.
 
@@ -51,6 +75,7 @@ def build_pool(
             of the dataset's sources and of earlier folders, links included.
         seed: seed of the draw when a source has a cap.
         base_dir: folder that relative folders are relative to.
+        cache: folder where the content of tar files is listed, so that their headers are read once.
 
     Raises:
         FsslibError: a folder is missing or holds no images, or the pool is empty.
@@ -58,8 +83,8 @@ def build_pool(
     pool: dict[str, PoolImage] = {}
     taken: set[FileKey] = set()
     for number, source in enumerate(sources):
-        found = _list_source(manifest, fold, source.source, number, base_dir)
-        if source.source not in LABELLED:
+        found = _list_source(manifest, fold, source.source, number, base_dir, cache)
+        if _is_folder(source.source, base_dir):
             # Built only when there is a folder, because each file costs a system call.
             taken = taken or _dataset_files(manifest, fold, sources, base_dir)
             found = _not_taken(found, taken)
@@ -74,7 +99,12 @@ def build_pool(
 
 
 def _list_source(
-    manifest: Manifest, fold: int, source: str, number: int, base_dir: Path
+    manifest: Manifest,
+    fold: int,
+    source: str,
+    number: int,
+    base_dir: Path,
+    cache: Path | None = None,
 ) -> list[PoolImage]:
     if source in LABELLED:
         labelled = {record.id for record in manifest.labelled(fold)}
@@ -83,6 +113,9 @@ def _list_source(
             for record in manifest.train
             if (record.id in labelled) == (source == "train")
         ]
+    if not _is_folder(source, base_dir):
+        members = list_tars(source, base_dir, cache)
+        return [PoolImage(f"@{number}/{name}", m.path, m) for name, m in members]
     folder = base_dir / source
     if not folder.is_dir():
         raise FsslibError(
@@ -104,9 +137,16 @@ def _list_source(
     return [PoolImage(f"@{number}/{p.relative_to(folder).as_posix()}", p) for p in paths]
 
 
+def _is_folder(source: str, base_dir: Path) -> bool:
+    """Whether a source is a folder (perhaps a missing one), and not tar files."""
+    if source in LABELLED:
+        return False
+    return not names_tars(source) or (base_dir / source).is_dir()
+
+
 def unread_in_pool(sources: Sequence[PoolSource], base_dir: Path) -> dict[Path, tuple[str, ...]]:
     """Folders of the pool -> files in them, or below, that are not read; see `unread_files`."""
-    folders = [base_dir / s.source for s in sources if s.source not in LABELLED]
+    folders = [base_dir / s.source for s in sources if _is_folder(s.source, base_dir)]
     found = {folder: unread_files(folder, below=True) for folder in folders}
     return {folder: names for folder, names in found.items() if names}
 

@@ -1,5 +1,7 @@
 """Base class of all encoders, with frozen batch norm and seeded weights; image normalisation."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 
@@ -66,12 +68,33 @@ class Encoder(nn.Module):
         """Encode normalised images: (B, 3, H, W) -> (B, C, ceil(H/stride), ceil(W/stride))."""
         raise NotImplementedError
 
+    def for_inference(self, dtype: torch.dtype) -> "Encoder":
+        """Return an encoder that computes the same, bit for bit, and may not be trained.
+
+        It may do once what `forward` repeats in every pass because weights may be in training.
+
+        Args:
+            dtype: type that convolutions compute in, float32 or bfloat16.
+        """
+        del dtype
+        return self
+
 
 def normalise(images: Tensor) -> Tensor:
     """Normalise (..., 3, H, W), uint8 or float 0 to 255, by ImageNet's statistics, to float32."""
-    mean = torch.tensor(MEAN, device=images.device).view(3, 1, 1) * 255
-    std = torch.tensor(STD, device=images.device).view(3, 1, 1) * 255
+    mean, std = _statistics(images.device)
     return (images.float() - mean) / std
+
+
+@lru_cache(maxsize=8)
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation on the scale of 0 to 255, (3, 1, 1) float32.
+
+    They are kept, because a copy to a GPU would wait for all that is running there.
+    """
+    with torch.inference_mode(False):
+        mean, std = (torch.tensor(v, device=device).view(3, 1, 1) * 255 for v in (MEAN, STD))
+    return mean, std
 
 
 def parameter_count(encoder: nn.Module) -> int:

@@ -1,6 +1,8 @@
 """ResNet encoder, cut after layer3, without its last ReLU, stride 8, frozen batch norm (4.1)."""
 
 import pickle  # nosec B403: only the name of its error
+from collections.abc import Iterator
+from copy import deepcopy
 from typing import cast
 
 import torch
@@ -81,6 +83,38 @@ class ResNet(Encoder):
             x = torch.relu_(_residual(block, x))
         return _residual(last, x)
 
+    def for_inference(self, dtype: torch.dtype) -> "ResNet":
+        """Return a copy with every batch norm folded into its convolution, in `dtype`.
+
+        A pass then launches one kernel per convolution, where folding and casting launch six. Small
+        batches on a GPU last as long as their launches take.
+        """
+        folded = deepcopy(self)
+        with torch.no_grad():
+            for conv, norm in folded._pairs():
+                weight, shift = _folded(conv, norm)
+                conv.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
+                conv.bias = nn.Parameter(shift.to(dtype), requires_grad=False)
+        return folded
+
+    def _pairs(self) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+        """Every convolution with the batch norm that follows it."""
+        convs = [m for m in self.modules() if isinstance(m, nn.Conv2d)]
+        if isinstance(self.conv1, nn.Sequential):  # its last norm is bn1, as the plain stem's is
+            first, second, third = convs[:3]
+            yield first, cast(nn.BatchNorm2d, self.conv1[1])
+            yield second, cast(nn.BatchNorm2d, self.conv1[4])
+            yield third, cast(nn.BatchNorm2d, self.bn1)
+        else:
+            yield convs[0], cast(nn.BatchNorm2d, self.bn1)
+        for block in (*self.layer1, *self.layer2, *self.layer3):
+            for name in ("1", "2", "3"):
+                if hasattr(block, f"conv{name}"):
+                    yield getattr(block, f"conv{name}"), getattr(block, f"bn{name}")
+            if block.downsample is not None:
+                conv, norm = cast(nn.Sequential, block.downsample)
+                yield cast(nn.Conv2d, conv), cast(nn.BatchNorm2d, norm)
+
     def _stem(self, images: Tensor) -> Tensor:
         if isinstance(self.conv1, nn.Sequential):
             first, norm, _, second, norm2, _, third = self.conv1
@@ -100,12 +134,18 @@ def _conv_bn(conv: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:
     """
     assert isinstance(conv, nn.Conv2d)
     assert isinstance(norm, nn.BatchNorm2d)
+    weight, shift = conv.weight, conv.bias
+    if shift is None:  # else `for_inference` has folded them
+        weight, shift = _folded(conv, norm)
+    return conv2d(x, weight, shift, conv.stride, conv.padding, conv.dilation)
+
+
+def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weights and shift of a convolution and its frozen batch norm together."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-    weight = conv.weight * scale.view(-1, 1, 1, 1)
-    shift = norm.bias - norm.running_mean * scale
-    return conv2d(x, weight, shift, conv.stride, conv.padding, conv.dilation)
+    return conv.weight * scale.view(-1, 1, 1, 1), norm.bias - norm.running_mean * scale
 
 
 def _residual(block: BasicBlock | Bottleneck, x: Tensor) -> Tensor:

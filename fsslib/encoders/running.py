@@ -75,33 +75,61 @@ def _computes_bfloat16(device: torch.device) -> bool:
     return torch.backends.mkldnn.is_available() and not BFLOAT16_FLAGS.isdisjoint(flags)
 
 
-def make_encode(
-    encoder: Encoder, device: torch.device, precision: Precision, long_side: int | None = None
-) -> Encode:
-    """Return a function from a photograph, (H, W, 3) uint8, to its feature, (C, h, w) float32.
+class PhotographEncoder:
+    """Encodes photographs of any size, one at a time or in batches of one size.
 
-    Args:
-        encoder: the encoder; it is moved to the device and set to `eval` mode.
+    Args of the constructor:
+        encoder: the encoder; it is moved to the device and set to `eval` mode. Its weights are
+            taken as they are now.
         device: device to compute on.
         precision: precision of the forward pass.
         long_side: longer side in px to which photographs are scaled first (`scale_photograph`),
             None for their own size. Masks keep their size, since pooling and scoring map masks of
             any size to the features' grid.
-    """
-    encoder = encoder.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
-    def encode(image: UInt8) -> Tensor:
-        pixels = torch.tensor(scale_photograph(image, long_side), device=device)
-        batch = normalise(pixels.permute(2, 0, 1).unsqueeze(0))
-        batch = batch.contiguous(memory_format=torch.channels_last)
+    Attributes:
+        device: device to compute on.
+        long_side: see above.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        device: torch.device,
+        precision: Precision,
+        long_side: int | None = None,
+    ) -> None:
+        self.device, self.long_side, self._half = device, long_side, precision == "bfloat16"
+        encoder = encoder.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._run = encoder.for_inference(torch.bfloat16 if self._half else torch.float32)
+
+    def __call__(self, image: UInt8) -> Tensor:
+        """Encode a photograph, (H, W, 3) uint8, to its feature, (C, h, w) float32."""
+        pixels = torch.tensor(scale_photograph(image, self.long_side), device=self.device)
+        return self.encode(pixels[None])[0].contiguous()
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Encode scaled photographs on the device: (B, H, W, 3) uint8 -> (B, C, h, w) float32.
+
+        Up to rounding, each has the feature that it has alone.
+        """
+        batch = normalise(pixels.permute(0, 3, 1, 2)).contiguous(memory_format=torch.channels_last)
         with (
             torch.inference_mode(),
-            torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self._half),
         ):
-            feature: Tensor = encoder(batch)[0]
-        return feature.float().contiguous()
+            features: Tensor = self._run(batch)
+        return features.float()
 
-    return encode
+
+def make_encode(
+    encoder: Encoder, device: torch.device, precision: Precision, long_side: int | None = None
+) -> PhotographEncoder:
+    """Return a function from a photograph, (H, W, 3) uint8, to its feature, (C, h, w) float32.
+
+    The arguments are those of `PhotographEncoder`.
+    """
+    return PhotographEncoder(encoder, device, precision, long_side)
 
 
 def map_ordered(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:

@@ -116,9 +116,9 @@ def evaluate(
     Raises:
         FsslibError: there are no episodes, a class is not in `novel`, or a support lacks its class.
     """
-    _check(episodes, novel)
+    require_novel(episodes, novel)
     started = time.perf_counter()
-    ordered = sorted(episodes, key=_order)
+    ordered = sorted(episodes, key=by_query)
     support_needs = needs(ordered)
     query_ids = sorted({e.query for e in ordered})
     cache = FeatureCache(query_ids, _for_features(memory_bytes, workers))
@@ -138,7 +138,7 @@ def evaluate(
         return score_query(feature, read_mask(query), group, bank, guide, boundary)
 
     work = ((q, list(group), cache.take(q)) for q, group in groupby(ordered, lambda e: e.query))
-    counts = _empty_counts(ordered, novel)
+    counts = empty_counts(ordered, novel)
     for done, tallies in enumerate(map_ordered(score, work, workers), 1):
         for tally in tallies:
             tally.add_to(counts[tally.episode.shots])
@@ -163,7 +163,8 @@ def _kept(
         yield support
 
 
-def _check(episodes: Sequence[Episode], novel: Sequence[int]) -> None:
+def require_novel(episodes: Sequence[Episode], novel: Sequence[int]) -> None:
+    """Raise `FsslibError` if there is no episode, or one of a class that is not novel."""
     if not episodes:
         raise FsslibError("episodes: none to score, draw at least one")
     unknown = {c for e in episodes for c in e.class_ids} - set(novel)
@@ -171,7 +172,7 @@ def _check(episodes: Sequence[Episode], novel: Sequence[int]) -> None:
         raise FsslibError(f"episodes: classes {sorted(unknown)} are not novel in this fold")
 
 
-def _empty_counts(episodes: Sequence[Episode], novel: Sequence[int]) -> dict[int, Counts]:
+def empty_counts(episodes: Sequence[Episode], novel: Sequence[int]) -> dict[int, Counts]:
     """Return number of shots -> empty counts of all seeds."""
     seeds = tuple(sorted({e.seed for e in episodes}))
     return {n: Counts(seeds, tuple(novel)) for n in sorted({e.shots for e in episodes})}
@@ -223,7 +224,8 @@ def _guide(refining: Refining, photograph: UInt8, feature: Tensor) -> GuidedFilt
     return GuidedFilter(photograph, refining, feature.device)
 
 
-def _order(episode: Episode) -> tuple[str, int, int, int]:
+def by_query(episode: Episode) -> tuple[str, int, int, int]:
+    """Key that orders episodes by query, then by shots, seed and index."""
     return episode.query, episode.shots, episode.seed, episode.index
 
 

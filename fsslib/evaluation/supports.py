@@ -10,6 +10,7 @@ from fsslib.data.folds import IGNORE
 from fsslib.errors import FsslibError
 from fsslib.evaluation.episodes import Episode
 from fsslib.mining.pooling import image_embedding, masked_sums
+from fsslib.mining.pooling_batches import sent
 from fsslib.rectification.rectify import Rectification
 
 Classes = tuple[int, ...]
@@ -137,18 +138,26 @@ class SupportBank:
         """
         device = self.foreground.device
         rows = [[[self.foreground_row[i, c] for i in ids] for c, ids in e.ways] for e in episodes]
-        foreground = self.foreground[torch.tensor(rows, device=device)].mean(dim=2)
+        foreground = self.foreground[sent(torch.tensor(rows), device)].mean(dim=2)
         behind = [
             [self.background_row[i, way_set(e)] for _, ids in e.ways for i in ids] for e in episodes
         ]
-        index = torch.tensor(behind, device=device)
+        index = sent(torch.tensor(behind), device)
         number = self.has_background[index].sum(1, keepdim=True).clamp(min=1)
         background = self.background[index].sum(1) / number
         return foreground, self.rectification.background(background)
 
 
-def make_bank(supports: Iterable[Support], rectification: Rectification) -> SupportBank:
-    """Gather pooled supports (at least one) and rectify their foregrounds (eq. 8, 9)."""
+def make_bank(
+    supports: Iterable[Support], rectification: Rectification, device: torch.device | None = None
+) -> SupportBank:
+    """Gather pooled supports (at least one) and rectify their foregrounds (eq. 8, 9).
+
+    Args:
+        supports: on one device.
+        rectification: on the device of the bank.
+        device: device of the bank; None for that of the supports.
+    """
     foreground_row: dict[tuple[str, int], int] = {}
     background_row: dict[tuple[str, Classes], int] = {}
     foreground, embeddings, background, has_background = [], [], [], []
@@ -162,9 +171,11 @@ def make_bank(supports: Iterable[Support], rectification: Rectification) -> Supp
         background.append(support.background)
         has_background.append(support.has_background)
     return SupportBank(
-        rectification.foreground(torch.cat(foreground), torch.stack(embeddings)),
-        torch.cat(background),
-        torch.cat(has_background),
+        rectification.foreground(
+            torch.cat(foreground).to(device), torch.stack(embeddings).to(device)
+        ),
+        torch.cat(background).to(device),
+        torch.cat(has_background).to(device),
         foreground_row,
         background_row,
         rectification,

@@ -42,6 +42,7 @@ def write_shards(
     write: Callable[[Path, Sequence[T]], None],
     skipped: Callable[[int], None] | None = None,
     ranks: Ranks = ALONE,
+    begin: Callable[[Sequence[Sequence[T]]], None] | None = None,
 ) -> None:
     """Write every missing shard into `scratch`, then move that folder to `out`.
 
@@ -56,15 +57,20 @@ def write_shards(
         write: function that writes one shard atomically.
         skipped: called with the number of items in a shard that already exists.
         ranks: rank of this process and number of processes.
+        begin: called with the shards that `write` will be called with, if there are any.
     """
     scratch.mkdir(parents=True, exist_ok=True)
+    missing = []
     for number, items in ranks.share(shards):
         path = scratch / f"{number:05d}{suffix}"
-        if path.exists():
-            if skipped:
-                skipped(len(items))
-        else:
-            write(path, items)
+        if not path.exists():
+            missing.append((path, items))
+        elif skipped:
+            skipped(len(items))
+    if begin and missing:
+        begin([items for _, items in missing])
+    for path, items in missing:
+        write(path, items)
     ranks.wait()
     if ranks.leads:
         _join(scratch, out)

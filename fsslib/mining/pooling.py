@@ -16,8 +16,19 @@ from torch import Tensor
 
 
 @lru_cache(maxsize=256)
-def _interpolation_matrix(n_in: int, n_out: int) -> Tensor:
-    """Bilinear align_corners interpolation from `n_in` to `n_out` samples: (n_out, n_in)."""
+def _interpolation_matrix(n_in: int, n_out: int, device: torch.device) -> Tensor:
+    """Bilinear align_corners interpolation from `n_in` to `n_out` samples: (n_out, n_in).
+
+    It is copied from pinned memory, or a GPU would first end all that is running there.
+    """
+    with torch.inference_mode(False):
+        matrix = _interpolate(n_in, n_out)
+        if device.type != "cuda":
+            return matrix.to(device)
+        return matrix.pin_memory().to(device, non_blocking=True)
+
+
+def _interpolate(n_in: int, n_out: int) -> Tensor:
     step = (n_in - 1) / (n_out - 1) if n_out > 1 else 0.0
     position = torch.arange(n_out, dtype=torch.float64) * step
     left = position.floor().clamp(0, max(n_in - 2, 0)).long()
@@ -31,7 +42,7 @@ def _interpolation_matrix(n_in: int, n_out: int) -> Tensor:
 
 def interpolation_matrix(n_in: int, n_out: int, device: torch.device | None = None) -> Tensor:
     """W with `upsampled = W @ samples`, (n_out, n_in) float32; W is cached, so do not change it."""
-    return _interpolation_matrix(n_in, n_out).to(device or "cpu")
+    return _interpolation_matrix(n_in, n_out, device or torch.device("cpu"))
 
 
 def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -139,7 +139,7 @@ def score_trials(
 
     bank = make_bank(pooled(), rectification)
     typical = moments.typical().to(bank.foreground.device)
-    groups = _by_query(trials)
+    groups = trials_by_query(trials)
 
     @torch.no_grad()
     def ask(query: str) -> dict[int, T]:
@@ -155,7 +155,7 @@ def score_trials(
     return [found[i] for i in range(len(trials))], typical
 
 
-def _by_query(trials: Sequence[Trial]) -> Mapping[str, list[int]]:
+def trials_by_query(trials: Sequence[Trial]) -> Mapping[str, list[int]]:
     """Query -> numbers of its trials."""
     order = sorted(range(len(trials)), key=lambda i: trials[i].episode.query)
     return {q: list(group) for q, group in groupby(order, key=lambda i: trials[i].episode.query)}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fsslib.data.images import UInt8
 from fsslib.encoders.base import Encoder
-from fsslib.encoders.running import Encode, Precision, choose_device, make_encode
+from fsslib.encoders.running import Precision, choose_device, make_encode
 from fsslib.errors import FsslibError
 from fsslib.evaluation.refining import Refine, refining_named
 from fsslib.evaluation.supports import Support
@@ -75,6 +75,7 @@ class Segmenter:
         backbone: of the encoder.
         digest: hash of the encoder's weights.
         refining: of masks, or None.
+        encode, max_side: encodes photographs that have been scaled to it.
     """
 
     def __init__(
@@ -109,9 +110,9 @@ class Segmenter:
         self.rectification = (rectification or Rectification()).to(self._device)
         self.backbone = encoder.backbone
         self.digest = encoder_digest(encoder)
-        self._encode: Encode = make_encode(encoder, self._device, precision)
-        self._max_side = max_side
         self.refining = refining_named(refine)
+        self.encode = make_encode(encoder, self._device, precision)
+        self.max_side = max_side
         calibration = find_presence(
             calibration_path, self.digest, presence_settings(self.rectification)
         )
@@ -152,10 +153,7 @@ class Segmenter:
             w: of eq. 7.
             beta: of eq. 8.
             top_n: images of eq. 8.
-            device: see the class.
-            precision: see the class.
-            max_side: see the class.
-            refine: see the class.
+            device, precision, max_side, refine: see the class.
 
         Raises:
             FsslibError: nothing there, damaged, or an index of another model.
@@ -292,7 +290,7 @@ class Segmenter:
 
     def feature(self, image: UInt8) -> Tensor:
         """Encode a photograph, (H, W, 3) uint8, scaled down where it is long: (C, h, w) float32."""
-        return self._encode(fitted(image, self._max_side)).float()
+        return self.encode(fitted(image, self.max_side)).float()
 
     def _scores(self, feature: Tensor, prototypes: Prototypes) -> tuple[float, ...]:
         typical = self.calibration.typical or Typical(prototypes.background)

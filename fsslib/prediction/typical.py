@@ -57,12 +57,21 @@ class Moments:
         self._first = first if self._first is None else self._first + first
         self._second = second if self._second is None else self._second + second
 
+    def add_batch(self, features: Tensor) -> None:
+        """Count photographs' features, (B, C, h, w) float32, without waiting for their device."""
+        flat = features.flatten(2)
+        first = flat.mean(2).double().sum(0)
+        second = (flat @ flat.transpose(1, 2) / flat.shape[2]).double().sum(0)
+        self._number += len(features)
+        self._first = first if self._first is None else self._first + first
+        self._second = second if self._second is None else self._second + second
+
     def typical(self, shrink: float = SHRINK) -> Typical:
         """Mean and shrunk whitening of what was counted, at least one photograph."""
         assert self._first is not None
         assert self._second is not None
-        mean = self._first / self._number
-        covariance = self._second / self._number - mean[:, None] * mean
+        mean = self._first.cpu() / self._number
+        covariance = self._second.cpu() / self._number - mean[:, None] * mean
         variance, axes = torch.linalg.eigh(covariance)
         variance = variance.clamp(min=0)
         scale = (variance + shrink * variance.mean().clamp(min=1e-12)).rsqrt()

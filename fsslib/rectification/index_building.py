@@ -1,11 +1,12 @@
 """Builds and writes the region index: the mined regions of every pool image (section 3.4)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.ndimage import label as connected_components
 from torch import Tensor
@@ -53,7 +54,20 @@ def describe_regions(
             region of each connected part.
         min_area: smallest area of a region as a share of the image; smaller ones are left out.
     """
-    masks, labels = [], []
+    parts = list(mined_regions(mask, kind, min_area))
+    masks, labels = [torch.from_numpy(part) for part, _ in parts], [value for _, value in parts]
+    chosen = torch.stack(masks) if masks else torch.zeros(0, *mask.shape, dtype=torch.bool)
+    regions = masked_average(feature, chosen.to(feature.device)).cpu()
+    return ImageRegions(image_id, image_embedding(feature).cpu(), regions, labels)
+
+
+def mined_regions(
+    mask: UInt8, kind: Kind, min_area: float
+) -> Iterator[tuple[npt.NDArray[np.bool_], int]]:
+    """Yield where each region of a pseudo-mask is, (H, W), and its sub-cluster.
+
+    The arguments are those of `describe_regions`.
+    """
     for value in range(1, int(mask.max()) + 1):
         inside = mask == value
         if kind == "label":
@@ -63,11 +77,7 @@ def describe_regions(
             parts = [numbered == i for i in range(1, count + 1)]
         for part in parts:
             if part.sum() >= max(1, min_area * mask.size):
-                masks.append(torch.from_numpy(part))
-                labels.append(value)
-    chosen = torch.stack(masks) if masks else torch.zeros(0, *mask.shape, dtype=torch.bool)
-    regions = masked_average(feature, chosen.to(feature.device)).cpu()
-    return ImageRegions(image_id, image_embedding(feature).cpu(), regions, labels)
+                yield part, value
 
 
 def stored_bytes(images: int, regions: int, channels: int) -> int:

@@ -55,6 +55,7 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(function)
     def alone(*args: P.args, **kwargs: P.kwargs) -> None:
         ranks = read_ranks()
+        ranks.require_together("this step")
         if ranks.size > 1 and ranks.leads:
             say(f"this step runs in one process: {ranks.size - 1} more have nothing to do")
         if ranks.leads:

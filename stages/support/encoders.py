@@ -2,7 +2,13 @@
 
 from fsslib.encoders.base import Encoder
 from fsslib.encoders.build import build_encoder
-from fsslib.encoders.running import Encode, Precision, choose_device, make_encode, one_thread_each
+from fsslib.encoders.running import (
+    PhotographEncoder,
+    Precision,
+    choose_device,
+    make_encode,
+    one_thread_each,
+)
 from fsslib.encoders.weights import load_weights
 from fsslib.ranks import read_ranks
 from stages.support.inputs import weights_source
@@ -19,7 +25,9 @@ def initial_encoder(params: EncoderParams) -> Encoder:
     return encoder
 
 
-def initial_encode(params: EncoderParams, precision: Precision, runtime: Runtime) -> Encode:
+def initial_encode(
+    params: EncoderParams, precision: Precision, runtime: Runtime
+) -> PhotographEncoder:
     """Make a function that encodes photographs with the initial weights."""
     one_thread_each()
     device = choose_device(runtime.device, read_ranks().local)

@@ -35,7 +35,9 @@ from stages.support.params import (
 )
 from stages.support.precision import run_precision
 from stages.support.stopping import GracefulStop, ignore_signals
+from stages.support.waiting import Waited
 from stages.support.watch import Watch
+from stages.support.workers import count_workers
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def train_fold(fold: int, params: TrainParams, runtime: Runtime, outputs: Output
         FsslibError: an input is missing or does not fit, or the loss is not finite.
     """
     ranks = read_ranks()
+    ranks.require_together("train")
     precision = run_precision(params.training.precision, runtime, "training.precision")
     manifest = open_manifest()
     about = _about(manifest, fold, params, precision)
@@ -109,10 +112,12 @@ def _run(trainer: Trainer, batches: Iterator[Batch], training: Training, records
         _bar(fold, training, trainer) as bar,
         GracefulStop(quiet=not ranks.leads) as stop,
     ):
-        for row in trainer.run(batches):
+        waited = Waited(batches)
+        for row in trainer.run(waited):
             history.append(row)
             log(row)
-            bar.advance(note=" ".join(f"{k} {v:.3g}" for k, v in row.items()))
+            losses = " ".join(f"{k} {v:.3g}" for k, v in row.items())
+            bar.advance(note=f"{losses} waiting {waited.share:.0%}")
             if records.watch is not None:
                 records.watch.look()
             done, stopping = trainer.step_number, ranks.any(stop.asked)
@@ -238,7 +243,7 @@ def _loader(
             batches,
             batch_size=None,
             sampler=range(start, len(batches)),
-            num_workers=runtime.workers,
+            num_workers=count_workers(runtime, device.type == "cuda"),
             worker_init_fn=ignore_signals,
             pin_memory=device.type == "cuda",
         )

@@ -33,7 +33,8 @@ def open_manifest() -> Manifest:
 
 def open_pool(manifest: Manifest, fold: int, params: PoolParams) -> list[PoolImage]:
     """List the fold's pool of images to annotate and mine."""
-    return build_pool(manifest, fold, _sources(params), params.seed, project_root())
+    cache = paths.SCRATCH / "tars"
+    return build_pool(manifest, fold, _sources(params), params.seed, project_root(), cache)
 
 
 def say_unread_in_pool(params: PoolParams) -> None:

@@ -6,9 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from fsslib.encoders.work import Feeding
 from fsslib.evaluation.refining import Refine
 from fsslib.prediction.segmenter import Segmenter
 from stages.support.common import say
+from stages.support.feeding import make_feeding
+from stages.support.params import Runtime
+from stages.support.workers import gpu_workers
 
 INSTALLED = "installed"
 """The default model of these commands."""
@@ -46,8 +50,16 @@ RefineOption = Annotated[
     typer.Option(help="Edges of masks: 'guided' by the photograph, or 'none', as in the paper."),
 ]
 Device = Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")]
-Workers = Annotated[int, typer.Option(min=0, max=256, help="Threads, one photograph each.")]
-CPUS = min(8, os.cpu_count() or 1)
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=256,
+        help="Threads, one photograph each; on a GPU, processes that read and write. Default: all "
+        "cores, at most 8; on a GPU all but one, at most 16.",
+    ),
+]
+MOST_THREADS = 8
 
 
 def open_segmenter(model: str, **options: Any) -> Segmenter:  # noqa: ANN401 - as `Segmenter.load`
@@ -68,3 +80,12 @@ def open_segmenter(model: str, **options: Any) -> Segmenter:  # noqa: ANN401 - a
             "installed encoder, or train on photographs"
         )
     return segmenter
+
+
+def option_feeding(segmenter: Segmenter, workers: int | None) -> Feeding:
+    """How photographs get to the encoder, with `--workers` as given."""
+    if workers is None:
+        gpu = segmenter.encode.device.type == "cuda"
+        workers = gpu_workers() if gpu else min(MOST_THREADS, os.cpu_count() or 1)
+    runtime = Runtime(device="auto", workers=workers, memory_gb=None)
+    return make_feeding(segmenter.encode, runtime)

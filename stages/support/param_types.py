@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PlainValidator
 
 from fsslib.encoders.backbones import CHOICES, is_backbone
 
@@ -14,6 +14,23 @@ Positive = Annotated[float, Field(gt=0)]
 Part = Annotated[float, Field(gt=0, le=1)]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 Miner = Literal["clusters", "simclr", "cct"]
+
+
+def _auto_or(low: int, high: int) -> PlainValidator:
+    """Accept `auto`, or a whole number in a range."""
+
+    def check(value: object) -> object:
+        if value == "auto":
+            return value
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"give auto, or a number of {low} to {high}")
+        return value
+
+    return PlainValidator(check)
+
+
+WorkerCount = Annotated[int | Literal["auto"], _auto_or(0, 256)]
+BatchSize = Annotated[int | Literal["auto"], _auto_or(1, 1024)]
 
 
 def _backbone(name: str) -> str:

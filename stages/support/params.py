@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from stages.support.param_types import (
     Backbone,
+    BatchSize,
     Count,
     LongSide,
     Miner,
@@ -19,6 +20,7 @@ from stages.support.param_types import (
     Seed,
     Share,
     Weights,
+    WorkerCount,
     first_seeds,
     sources_listed,
 )
@@ -91,7 +93,8 @@ class Runtime(Section):
     """Settings that never change a result; no stage tracks them."""
 
     device: Literal["auto", "cpu", "cuda"]
-    workers: Annotated[int, Field(ge=0, le=256)]
+    workers: WorkerCount
+    batch: BatchSize = "auto"  # not in older files
     memory_gb: Positive | None
 
 

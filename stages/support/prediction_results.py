@@ -35,17 +35,23 @@ class Results:
         self._coco_names = coco_names(list(names), query) if form is Format.COCO else {}
         self._coco: dict[Path, CocoImage] = {}
 
-    def write(self, photograph: Path, found: Prediction) -> None:
-        """Write one photograph's result, or keep it for a file of all."""
+    def write(self, photograph: Path, found: Prediction) -> CocoImage | None:
+        """Write one photograph's result, or return what `keep` is to keep for a file of all."""
         path = self._out / result_name(self._names[photograph], self.form)
         if self.form is Format.MASKS:
             write_bytes(path, index_png(found))
         elif self.form is Format.COCO:
-            self._coco[photograph] = coco_image(found, self._coco_names[photograph])
+            return coco_image(found, self._coco_names[photograph])
         elif self.form is Format.LABELME:
             write_json(path, labelme_document(found, photograph, path.parent))
         else:
             write_bytes(path, yolo_text(found).encode())
+        return None
+
+    def keep(self, photograph: Path, image: CocoImage | None) -> None:
+        """Keep what `write` returned, perhaps in another process."""
+        if image is not None:
+            self._coco[photograph] = image
 
     def finish(self, classes: Sequence[str]) -> None:
         """Write the file about all photographs, if the format has one."""

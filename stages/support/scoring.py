@@ -8,8 +8,10 @@ from torch import Tensor
 from fsslib.data.images import UInt8
 from fsslib.data.manifest import Manifest
 from fsslib.encoders.base import Encoder
-from fsslib.encoders.running import Encode, Precision
+from fsslib.encoders.running import PhotographEncoder, Precision
+from fsslib.encoders.work import Feeding
 from fsslib.errors import FsslibError
+from fsslib.evaluation.batched import evaluate_in_batches
 from fsslib.evaluation.episode_files import check_episodes, load_episodes
 from fsslib.evaluation.episodes import Episode, EpisodeSet
 from fsslib.evaluation.passes import Reader
@@ -27,6 +29,7 @@ from fsslib.rectification.index_reading import load_index
 from fsslib.rectification.rectify import Rectification
 from stages.support import paths
 from stages.support.common import Bar
+from stages.support.feeding import make_feeding
 from stages.support.inputs import open_manifest
 from stages.support.memory import memory_budget
 from stages.support.params import (
@@ -55,7 +58,7 @@ class Scoring:
         refining: refines the margins; None for the paper's protocol.
         images, masks: readers by image id.
         memory_bytes: the part of the memory budget that is left for encodings.
-        workers: threads that decode images.
+        feeding: how photographs get to the encoder.
     """
 
     params: EvaluateParams
@@ -63,13 +66,13 @@ class Scoring:
     episodes: EpisodeSet
     precision: Precision
     encoder: Encoder
-    encode: Encode
+    encode: PhotographEncoder
     rectification: Rectification
     refining: Refining | None
     images: Reader
     masks: Reader
     memory_bytes: int
-    workers: int
+    feeding: Feeding
 
     def predict(self, episode: Episode) -> UInt8:
         """Predict the mask (H, W) of an episode's query; its images are encoded again."""
@@ -80,7 +83,7 @@ class Scoring:
             episode,
             self.rectification,
             refining=self.refining,
-            workers=self.workers,
+            workers=self.feeding.workers,
         )
 
 
@@ -117,13 +120,13 @@ def open_scoring(fold: int, everything: Params, given: Path | None = None) -> Sc
         images,
         masks,
         budget - (index.memory_bytes if index else 0),
-        runtime.workers,
+        make_feeding(encode, runtime),
     )
 
 
 def evaluate_shown(
     title: str,
-    encode: Encode,
+    encode: PhotographEncoder,
     readers: tuple[Reader, Reader],
     drawn: EpisodeSet,
     rectification: Rectification = UNCHANGED,
@@ -131,23 +134,27 @@ def evaluate_shown(
     refining: Refining | None = None,
     boundary: bool = False,
     memory_bytes: int,
-    workers: int,
+    feeding: Feeding,
 ) -> Evaluation:
-    """Run `evaluate` with a progress bar over the support and query images."""
+    """Run the protocol, in batches on a GPU, with a progress bar over the images."""
     supports = {image for e in drawn.episodes for way in e.supports for image in way}
     queries = {e.query for e in drawn.episodes}
     with Bar(f"Evaluating {title}", len(supports) + len(queries)) as bar:
+
+        def told(phase: str, done: int, total: int) -> None:
+            bar.advance(1, phase)
+
+        given = encode, *readers, drawn.episodes, drawn.novel, rectification
+        # What is refined or has its boundary counted is scored one query at a time, on a GPU too.
+        if not (feeding.one_by_one or refining or boundary):
+            return evaluate_in_batches(*given, feeding=feeding, on_progress=told)
         return evaluate(
-            encode,
-            *readers,
-            drawn.episodes,
-            drawn.novel,
-            rectification,
+            *given,
             refining=refining,
             boundary=boundary,
             memory_bytes=memory_bytes,
-            workers=workers,
-            on_progress=lambda phase, done, total: bar.advance(1, phase),
+            workers=feeding.workers,
+            on_progress=told,
         )
 
 

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import torch
 
-from fsslib.encoders.running import Encode, Precision, choose_device, make_encode, one_thread_each
+from fsslib.encoders.running import (
+    PhotographEncoder,
+    Precision,
+    choose_device,
+    make_encode,
+    one_thread_each,
+)
 from fsslib.ranks import read_ranks
 from fsslib.training.trained_model import TrainedModel, load_model
 from stages.support.params import (
@@ -14,7 +20,7 @@ from stages.support.params import (
 
 def trained_encode(
     path: Path, ema: bool, precision: Precision, long_side: int | None, runtime: Runtime
-) -> tuple[Encode, TrainedModel, torch.device]:
+) -> tuple[PhotographEncoder, TrainedModel, torch.device]:
     """Load a trained model.
 
     Returns:

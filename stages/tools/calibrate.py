@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from fsslib.data.images import read_image, read_mask
+from fsslib.data.images import UInt8, read_image, read_mask
 from fsslib.data.manifest import Manifest
 from fsslib.encoders.running import one_thread_each
 from fsslib.errors import FsslibError
+from fsslib.prediction.batched_trials import score_trials_in_batches
 from fsslib.prediction.calibration import (
     MIN_PIXELS,
     Trial,
@@ -23,6 +24,7 @@ from fsslib.prediction.calibration_files import (
     presence_settings,
     write_presence,
 )
+from fsslib.prediction.inputs import fitted
 from fsslib.prediction.models import MODEL
 from fsslib.prediction.presence import (
     FALSE_ABSENT,
@@ -38,13 +40,13 @@ from stages.support import paths
 from stages.support.common import Bar, command, make_app, say
 from stages.support.inputs import open_manifest
 from stages.support.model_options import (
-    CPUS,
     BackboneOption,
     Background,
     Device,
     IndexFolder,
     Workers,
     open_segmenter,
+    option_feeding,
 )
 
 Fold = Annotated[int, typer.Option(min=0, help="Fold whose base classes are used.")]
@@ -92,7 +94,7 @@ def main(
     index: IndexFolder = None,
     background: Background = True,
     device: Device = "auto",
-    workers: Workers = CPUS,
+    workers: Workers = None,
 ) -> None:
     """Fit the threshold from which `fss predict` calls a class present.
 
@@ -157,23 +159,43 @@ def _beside(model: Path) -> Path:
 
 
 def _score(
-    segmenter: Segmenter, manifest: Manifest, drawn: Sequence[Trial], workers: int
+    segmenter: Segmenter, manifest: Manifest, drawn: Sequence[Trial], workers: int | None
 ) -> tuple[list[float], Typical]:
     """Score each trial, and measure which features are typical of the supports' photographs."""
     records = {record.id: record for record in manifest.train}
     images = len({i for t in drawn for s in t.episode.supports for i in s})
     images += len({t.episode.query for t in drawn})
+    feeding = option_feeding(segmenter, workers)
+
+    def photograph(image_id: str) -> UInt8:
+        return read_image(manifest.image_path(records[image_id]), records[image_id].size)
+
+    def mask(image_id: str) -> UInt8:
+        return read_mask(manifest.mask_path(records[image_id]), records[image_id].size)
+
     with Bar("Calibrating", images) as bar:
+
+        def told(done: int, total: int) -> None:
+            bar.advance()
+
+        if not feeding.one_by_one:
+            return score_trials_in_batches(
+                segmenter.encode,
+                lambda i: fitted(photograph(i), segmenter.max_side),
+                mask,
+                drawn,
+                segmenter.rectification,
+                feeding=feeding,
+                on_progress=told,
+            )
         return score_trials(
-            lambda i: segmenter.feature(
-                read_image(manifest.image_path(records[i]), records[i].size)
-            ),
-            lambda i: read_mask(manifest.mask_path(records[i]), records[i].size),
+            lambda i: segmenter.feature(photograph(i)),
+            mask,
             drawn,
             segmenter.rectification,
-            workers=workers,
+            workers=feeding.workers,
             score=prediction_score,
-            on_progress=lambda done, total: bar.advance(),
+            on_progress=told,
         )
 
 

@@ -1,17 +1,21 @@
 """`predict`: finds new classes in photographs, given one or more masked ones of each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from fsslib.data.images import read_image
+from fsslib.data.images import UInt8
 from fsslib.data.unread import describe_unread, unread_files
-from fsslib.encoders.running import map_ordered, one_thread_each
+from fsslib.encoders.feeding import feed
+from fsslib.encoders.running import one_thread_each
 from fsslib.errors import FsslibError
 from fsslib.files.storage import write_bytes, write_json
 from fsslib.pictures.predictions import overlay_jpeg
+from fsslib.prediction.annotation_files import CocoImage
+from fsslib.prediction.found import Prediction
 from fsslib.prediction.prediction_files import (
     SUMMARY,
     Format,
@@ -21,11 +25,11 @@ from fsslib.prediction.prediction_files import (
     overlay_name,
     prediction_record,
 )
+from fsslib.prediction.prediction_pass import prediction_work
 from fsslib.prediction.segmenter import MAX_SIDE, Segmenter
 from fsslib.prediction.support_masks import marked_values
 from stages.support.common import Bar, command, say
 from stages.support.model_options import (
-    CPUS,
     INSTALLED,
     BackboneOption,
     Background,
@@ -36,6 +40,7 @@ from stages.support.model_options import (
     RefineOption,
     Workers,
     open_segmenter,
+    option_feeding,
 )
 from stages.support.options import (
     SupportOption,
@@ -95,6 +100,9 @@ MaxSide = Annotated[
     int, typer.Option(min=32, help="Larger photographs are encoded at this long side, px.")
 ]
 
+Made = tuple[dict[str, Any], CocoImage | None]
+"""Record of a photograph, and what the file of all photographs says of it."""
+
 
 @command
 def main(
@@ -114,7 +122,7 @@ def main(
     max_side: MaxSide = MAX_SIDE,
     refine: RefineOption = "guided",
     device: Device = "auto",
-    workers: Workers = CPUS,
+    workers: Workers = None,
 ) -> None:
     """Segment new classes in photographs, no training: show one masked photograph, or more.
 
@@ -241,39 +249,33 @@ def _predict_all(
     names: Mapping[Path, str],
     out: Path,
     threshold: float | None,
-    workers: int,
+    workers: int | None,
     results: Results,
 ) -> list[dict[str, Any]]:
-    """A record of every photograph, in order; images are predicted and written in threads."""
-    work = _worker(segmenter, names, out, threshold, results)
+    """A record of every photograph, in order; workers read, write and, on a CPU, predict them."""
+
+    def made(path: Path, image: UInt8, prediction: Prediction) -> Made:
+        kept = results.write(path, prediction)
+        write_bytes(out / overlay_name(names[path]), overlay_jpeg(image, prediction))
+        return prediction_record(path, names[path], prediction, results.form), kept
+
+    def failed(path: Path, error: str) -> Made:
+        return {"photograph": str(path), "error": error}, None
+
+    work = prediction_work(segmenter, threshold, made, failed)
+    feeding = option_feeding(segmenter, workers)
     found = []
-    with Bar("Predicting", len(names)) as bar:
-        for record in map_ordered(work, names, workers):
+    with (
+        Bar("Predicting", len(names)) as bar,
+        closing(feed(work, list(names), feeding)) as records,
+    ):
+        for path, (record, kept) in zip(names, records, strict=True):
             if "error" in record:
                 say(f"error: {record['error']}")
+            results.keep(path, kept)
             found.append(record)
             bar.advance()
     return found
-
-
-def _worker(
-    segmenter: Segmenter,
-    names: Mapping[Path, str],
-    out: Path,
-    threshold: float | None,
-    results: Results,
-) -> Callable[[Path], dict[str, Any]]:
-    def work(path: Path) -> dict[str, Any]:
-        try:
-            image = read_image(path)
-        except FsslibError as error:
-            return {"photograph": str(path), "error": str(error)}
-        prediction = segmenter.predict(image, threshold)
-        results.write(path, prediction)
-        write_bytes(out / overlay_name(names[path]), overlay_jpeg(image, prediction))
-        return prediction_record(path, names[path], prediction, results.form)
-
-    return work
 
 
 def _report(segmenter: Segmenter, found: Sequence[Mapping[str, Any]], out: Path) -> None:
