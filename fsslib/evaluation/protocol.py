@@ -98,29 +98,26 @@ def evaluate(
     """Score episodes of any seeds and numbers of shots in one run.
 
     Args:
-        encode: see `Encode`. It may resize the image to any size: masks are carried to the
-            features' grid, and scores to the query mask's size.
+        encode: see `Encode`. It may resize the image; masks and scores follow.
         read_image: see `Reader`.
         read_mask: see `Reader`; 255 is ignored.
-        episodes: in any order; the result does not depend on it.
+        episodes: in any order, which does not matter.
         novel: class ids to count, in the order of the report.
         rectification: rectification of the prototypes, on the device of the features.
-        refining: refines the margins by the query's photograph; None is the paper's protocol.
+        refining: of the margins by the query's photograph; None is the paper's protocol.
         boundary: whether boundary IoU is counted too, which takes longer.
         memory_bytes: budget for features and working memory, None for no limit. It only decides
             if features of an image that is both support and query are kept or computed again.
         workers: threads that take one image each, 0 for the calling thread. Sums do not depend on
-            it as long as torch uses one thread per image (`one_thread_each`).
+            it if torch uses one thread per image (`one_thread_each`).
         on_progress: see `Progress`.
 
     Raises:
         FsslibError: there are no episodes, a class is not in `novel`, or a support lacks its class.
     """
     require_novel(episodes, novel)
-    started = time.perf_counter()
-    ordered = sorted(episodes, key=by_query)
-    support_needs = needs(ordered)
-    query_ids = sorted({e.query for e in ordered})
+    started, ordered = time.perf_counter(), sorted(episodes, key=by_query)
+    support_needs, query_ids = needs(ordered), sorted({e.query for e in ordered})
     cache = FeatureCache(query_ids, _for_features(memory_bytes, workers))
     forward = Passes(encode, read_image)
 
@@ -131,21 +128,19 @@ def evaluate(
     pooled = map_ordered(pool, support_needs, workers)
     bank = make_bank(_kept(pooled, cache, len(support_needs), on_progress), rectification)
 
-    def score(item: tuple[str, list[Episode], Tensor | None]) -> list[Tally]:
-        query, group, kept = item
+    def score(query: str, group: list[Episode], kept: Tensor | None) -> list[Tally]:
         feature = forward(query) if kept is None else kept.to(bank.foreground.device)
-        guide = _guide(refining, read_image(query), feature) if refining else None
+        guide = _guide(refining, read_image, query, feature)
         return score_query(feature, read_mask(query), group, bank, guide, boundary)
 
-    work = ((q, list(group), cache.take(q)) for q, group in groupby(ordered, lambda e: e.query))
     counts = empty_counts(ordered, novel)
-    for done, tallies in enumerate(map_ordered(score, work, workers), 1):
-        for tally in tallies:
-            tally.add_to(counts[tally.episode.shots])
+    work = ((q, list(group), cache.take(q)) for q, group in groupby(ordered, lambda e: e.query))
+    for done, tallies in enumerate(map_ordered(lambda item: score(*item), work, workers), 1):
+        _add(tallies, counts)
         on_progress("queries", done, len(query_ids))
-    number = len({need.image_id for need in support_needs} | set(query_ids))
-    seconds = time.perf_counter() - started
-    return Evaluation(counts, len(ordered), number, forward.number, seconds, forward.seconds)
+    images = len({need.image_id for need in support_needs} | set(query_ids))
+    passed = forward.number, time.perf_counter() - started, forward.seconds
+    return Evaluation(counts, len(ordered), images, *passed)
 
 
 def _for_features(memory_bytes: int | None, workers: int) -> int | None:
@@ -170,6 +165,17 @@ def require_novel(episodes: Sequence[Episode], novel: Sequence[int]) -> None:
     unknown = {c for e in episodes for c in e.class_ids} - set(novel)
     if unknown:
         raise FsslibError(f"episodes: classes {sorted(unknown)} are not novel in this fold")
+
+
+def _guide(
+    refining: Refining | None, read_image: Reader, query: str, feature: Tensor
+) -> GuidedFilter | None:
+    return GuidedFilter(read_image(query), refining, feature.device) if refining else None
+
+
+def _add(tallies: Iterable[Tally], counts: dict[int, Counts]) -> None:
+    for tally in tallies:
+        tally.add_to(counts[tally.episode.shots])
 
 
 def empty_counts(episodes: Sequence[Episode], novel: Sequence[int]) -> dict[int, Counts]:
@@ -213,15 +219,11 @@ def _predict(
     bank: SupportBank,
     refining: Refining | None,
 ) -> UInt8:
-    guide = _guide(refining, photograph, feature) if refining else None
+    guide = GuidedFilter(photograph, refining, feature.device) if refining else None
     size = photograph.shape[0], photograph.shape[1]
     (won,) = label_chunks(feature, *bank.of_episodes([episode]), size, guide)
     values = torch.tensor(episode.class_ids, device=won.device).view(-1, 1, 1)
     return (won[0] * values).sum(0).to(torch.uint8).cpu().numpy()
-
-
-def _guide(refining: Refining, photograph: UInt8, feature: Tensor) -> GuidedFilter:
-    return GuidedFilter(photograph, refining, feature.device)
 
 
 def by_query(episode: Episode) -> tuple[str, int, int, int]:

@@ -143,8 +143,7 @@ class Segmenter:
         Args:
             path: `installed`, the ImageNet weights that pip installed; `model.safetensors` of
                 training or its folder (`data/train/0`); a `.pth` or `.safetensors` state dict of a
-                backbone; `timm:NAME` or `imagenet` (of timm or torchvision, downloaded once); or
-                `random`.
+                backbone; `timm:NAME` or `imagenet` (downloaded once); or `random`.
             backbone: of plain or installed weights, see `fsslib.prediction.models.open_model`.
             calibration: JSON file of `fss calibrate` instead of the model's own.
             background: rectify the background by eq. 7 where the model has the prototype.
@@ -153,7 +152,10 @@ class Segmenter:
             w: of eq. 7.
             beta: of eq. 8.
             top_n: images of eq. 8.
-            device, precision, max_side, refine: see the class.
+            device: see the class.
+            precision: see the class.
+            max_side: see the class.
+            refine: see the class.
 
         Raises:
             FsslibError: nothing there, damaged, or an index of another model.
