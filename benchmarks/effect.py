@@ -211,7 +211,7 @@ class Work:
         folder = self.folder(seed, fold, name, changes)
         if not (folder / f"data/train/{fold}/model.safetensors").exists():
             option = ("--fold", str(fold))
-            if changes["mine"]:
+            if changes["mine"] and changes.get("miner", "clusters") == "clusters":
                 for stage in ("cluster", "annotate"):
                     self.run(folder, stage, *option)
             since = time.monotonic()
@@ -240,7 +240,7 @@ class Work:
         known = made_with.read_text().strip() if made_with.exists() else "True"
         if any((folder / "data").glob(f"index/{fold}/*.h5")) and known == str(ema):
             return
-        if not (folder / f"data/annotate/{fold}").exists():  # a baseline
+        if not (folder / f"data/annotate/{fold}").exists():  # trained without pseudo-masks
             for stage in ("cluster", "annotate"):
                 self.run(folder, stage, "--fold", str(fold))
         self.run(folder, "index", "--fold", str(fold))
