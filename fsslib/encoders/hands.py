@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from fsslib.encoders.lanes import Arrays
 from fsslib.encoders.work import Loaded
@@ -223,6 +224,7 @@ def _begin(crew: _Crew, parent: int) -> None:
     """Start a worker process."""
     global _mine
     _mine = crew
+    torch.set_num_threads(1)  # OpenMP's threads did not come with the fork
     gc.freeze()  # never collect what belongs to the parent, such as tensors on a GPU
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends this process
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -70,21 +70,16 @@ def label_chunks(
         yield _winners(upsample(part, size) if guide is None else guide(part))
 
 
-def label_strips(
-    feature: Tensor, foreground: Tensor, background: Tensor, guide: GuidedFilter
-) -> Iterator[Tensor]:
+def label_strips(margins: Tensor, guide: GuidedFilter) -> Iterator[Tensor]:
     """Yield the refined labels of one episode, row by row, in memory that its size does not decide.
 
     Args:
-        feature: (C, h, w) float32 features of the query.
-        foreground: (ways, C) float32.
-        background: (C,) float32.
+        margins: (ways, h, w) float32, of `score_margins`.
         guide: of the query's photograph.
 
     Yields:
         (ways, rows, W) float32 as in `label_chunks`; the rows of all strips add up to H.
     """
-    (margins,) = score_margins(feature, foreground[None], background[None])
     parts = torch.split(margins, MAPS)
     coefficients = torch.cat([guide.coefficients(part) for part in parts])
     height, width = guide.size

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fsslib.data.images import UInt8
-from fsslib.evaluation.matching import label_chunks, label_strips
+from fsslib.evaluation.matching import label_chunks, label_strips, score_margins
 from fsslib.evaluation.refining import GuidedFilter, Refining
 from fsslib.prediction.learned import Prototypes
 
@@ -65,11 +65,28 @@ def label(
     if not likely:
         return np.zeros(size, np.uint8)
     chosen = torch.tensor(likely, device=feature.device)
-    foreground, background = prototypes.foreground[chosen], prototypes.background
-    values = (chosen + 1).view(-1, 1, 1)
+    foreground, background = prototypes.foreground[None, chosen], prototypes.background[None]
     if refining is None:
-        (won,) = label_chunks(feature, foreground[None], background[None], size)
-        return (won[0] * values).sum(0).to(torch.uint8).cpu().numpy()
-    guide = GuidedFilter(photograph, refining, feature.device)
-    strips = label_strips(feature, foreground, background, guide)
+        (won,) = label_chunks(feature, foreground, background, size)
+        return (won[0] * (chosen + 1).view(-1, 1, 1)).sum(0).to(torch.uint8).cpu().numpy()
+    (margins,) = score_margins(feature, foreground, background)
+    return refined_label(margins, likely, photograph, refining)
+
+
+def refined_label(
+    margins: Tensor, likely: Sequence[int], photograph: UInt8, refining: Refining
+) -> UInt8:
+    """Refined arg max over background and the likely classes.
+
+    Args:
+        margins: (likely classes, h, w) float32 over the background's score, at feature size.
+        likely: numbers of these classes, at least one.
+        photograph: (H, W, 3) uint8.
+        refining: of the margins.
+
+    Returns:
+        (H, W) uint8.
+    """
+    values = (torch.tensor(likely, device=margins.device) + 1).view(-1, 1, 1)
+    strips = label_strips(margins, GuidedFilter(photograph, refining, margins.device))
     return np.concatenate([(won * values).sum(0).to(torch.uint8).cpu().numpy() for won in strips])

@@ -16,7 +16,7 @@ from fsslib.encoders.work import Loaded, Work
 from fsslib.errors import FsslibError
 from fsslib.mining.pooling import upsample
 from fsslib.prediction.calibration_files import Calibration
-from fsslib.prediction.found import Prediction
+from fsslib.prediction.found import Prediction, refined_label
 from fsslib.prediction.inputs import fitted
 from fsslib.prediction.learned import Prototypes
 from fsslib.prediction.presence import TOP_SHARE
@@ -77,15 +77,24 @@ def prediction_work(
 
     def reduce(features: Tensor, planes: Sequence[Tensor], notes: Sequence[Any]) -> list[Tensor]:
         likely = presence_probabilities(features, prototypes, segmenter.calibration)
-        return [likely, label_batch(features, prototypes, likely >= least, notes[0].size)]
+        maps = margin_maps(features, prototypes)
+        if segmenter.refining:
+            return [likely, maps]
+        return [likely, label_batch(maps, likely >= least, notes[0].size)]
 
     def finish(path: Path, loaded: Loaded, found: Arrays) -> R:
         note: _Note = loaded.note
         if note.error is not None:
             return failed(path, note.error)
-        scores, mask = tuple(found[0].tolist()), np.array(found[1])
+        scores, image = tuple(found[0].tolist()), (loaded.kept or (loaded.photograph,))[0]
+        mask = np.array(found[1])
+        if segmenter.refining:  # here, since the filter's grid is made by Pillow
+            chosen = [i for i, score in enumerate(scores) if score >= least]
+            maps = torch.from_numpy(mask[chosen])
+            mask = np.zeros(note.size, np.uint8)
+            if chosen:
+                mask = refined_label(maps, chosen, image, segmenter.refining)
         pixels = np.bincount(mask.ravel(), minlength=len(scores) + 1)[1:]
-        image = loaded.kept[0] if loaded.kept else loaded.photograph
         there = tuple((pixels > 0).tolist())
         return made(path, image, Prediction(mask, segmenter.names, scores, there))
 
@@ -108,25 +117,27 @@ def presence_probabilities(
     return 0.5 * (1 + torch.tanh((scores - presence.middle) / (2 * presence.width)))
 
 
-def label_batch(
-    features: Tensor, prototypes: Prototypes, likely: Tensor, size: tuple[int, int]
-) -> Tensor:
+def margin_maps(features: Tensor, prototypes: Prototypes) -> Tensor:
+    """Margins over the background as those of `score_margins`: (B, C, h, w) to (B, ways, h, w)."""
+    foreground, background = prototypes.foreground, prototypes.background
+    direction = normalize(foreground, dim=1) - normalize(background, dim=0)
+    margins = direction @ normalize(features.flatten(2), dim=1)
+    maps: Tensor = margins.unflatten(2, features.shape[2:])
+    return maps
+
+
+def label_batch(maps: Tensor, likely: Tensor, size: tuple[int, int]) -> Tensor:
     """Arg max over background and the likely classes of each photograph, as `label` (eq. 5).
 
     Args:
-        features: (B, C, h, w) float32.
-        prototypes: what they are matched with.
+        maps: (B, ways, h, w) float32 of `margin_maps`.
         likely: (B, ways) bool.
         size: (H, W) of the photographs in px.
 
     Returns:
         (B, H, W) uint8: 0 background, 1 the first class.
     """
-    foreground, background = prototypes.foreground, prototypes.background
-    direction = normalize(foreground, dim=1) - normalize(background, dim=0)
-    margins = direction @ normalize(features.flatten(2), dim=1)
-    maps = margins.unflatten(2, features.shape[2:])
-    step = max(1, SCORE_BYTES // (4 * len(foreground) * size[0] * size[1]))
+    step = max(1, SCORE_BYTES // (4 * maps.shape[1] * size[0] * size[1]))
     labels = []
     for part, allowed in zip(maps.split(step), likely.split(step), strict=True):
         full = upsample(part, size).masked_fill_(~allowed[:, :, None, None], -1.0)
