@@ -106,14 +106,12 @@ Seeds = Annotated[list[Seed], Field(min_length=1), BeforeValidator(first_seeds)]
 Unlabeled = Annotated[list[Source], Field(min_length=1), BeforeValidator(sources_listed)]
 
 
-class PrepareParams(Section):
-    """Keys of `prepare`."""
+class DatasetParams(Section):
+    """Keys of the stages that read the dataset's folder itself."""
 
     dataset: Literal["procedural", "pascal", "coco", "folder"]
     data_root: Annotated[str, Field(min_length=1)] | None
-    coco_folds: Literal["contiguous", "strided"]
     holdout: Annotated[int, Field(ge=0)] | None
-    scenes: Scenes
 
     @model_validator(mode="after")
     def _root_given(self) -> "PrepareParams":
@@ -124,17 +122,29 @@ class PrepareParams(Section):
         return self
 
 
+class PrepareParams(DatasetParams):
+    """Keys of `prepare`."""
+
+    coco_folds: Literal["contiguous", "strided"]
+    scenes: Scenes
+
+
 class SizeParams(Section):
     """Keys of every stage that encodes or crops photographs."""
 
     long_side: LongSide | None
 
 
-class EncoderParams(SizeParams):
-    """Keys of every stage that encodes with the initial weights."""
+class WeightsParams(Section):
+    """Keys that name the initial weights."""
 
     backbone: Backbone
     weights: Weights
+
+
+class EncoderParams(SizeParams, WeightsParams):
+    """Keys of every stage that encodes with the initial weights."""
+
     seed: Seed
 
 
@@ -168,11 +178,20 @@ class ClusterParams(Section):
     seed: Seed
 
 
-class PoolParams(Section):
-    """Keys of every stage that lists the pool."""
+class SourcesParams(Section):
+    """The key that names the sources of the pool."""
 
     unlabeled: Unlabeled
+
+
+class PoolParams(SourcesParams):
+    """Keys of every stage that lists the pool."""
+
     seed: Seed
+
+
+class FingerprintParams(DatasetParams, WeightsParams, SourcesParams):
+    """Keys of `fingerprint`: all that name something outside of the project."""
 
 
 class AnnotateParams(FeatureParams, PoolParams):
@@ -257,6 +276,7 @@ class SummarizeParams(Section):
 
 
 STAGES: dict[str, type[Section]] = {
+    "fingerprint": FingerprintParams,
     "prepare": PrepareParams,
     "extract": ExtractParams,
     "collect": CollectParams,
@@ -272,6 +292,7 @@ STAGES: dict[str, type[Section]] = {
 
 
 class Params(
+    FingerprintParams,
     PrepareParams,
     ExtractParams,
     ClusterParams,

@@ -6,6 +6,7 @@ DATA = Path("data")
 RESULTS = Path("results")
 SCRATCH = Path(".scratch")
 
+FINGERPRINT = DATA / "fingerprint"
 PREPARE = DATA / "prepare"
 MANIFEST = PREPARE / "manifest.json"
 EXTRACT = DATA / "extract"

@@ -55,7 +55,7 @@ def read_pipeline(path: Path = DVC_YAML) -> dict[str, Any]:
 def runs(
     pipeline: Mapping[str, Any], params: Mapping[str, Any], stale: Collection[str] = ()
 ) -> frozenset[Run]:
-    """List the runs of an experiment with these params; frozen stages never run.
+    """List the runs of an experiment with these params, without stages that run always or never.
 
     Args:
         pipeline: the stages of dvc.yaml.
@@ -133,7 +133,8 @@ def counts(found: Collection[Run], pipeline: Mapping[str, Any]) -> dict[str, int
 
 def _steps(pipeline: Mapping[str, Any], folds: Sequence[int]) -> Iterator[_Step]:
     for stage, body in pipeline.items():
-        if body.get("frozen"):
+        # Of a stage that always runs, only outputs count, and they follow from params of the others.
+        if body.get("frozen") or body.get("always_changed"):
             continue
         for fold in folds if "matrix" in body else [None]:
             outs = [*body.get("outs", []), *body.get("metrics", []), *body.get("plots", [])]
