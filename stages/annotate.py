@@ -1,6 +1,7 @@
 """`annotate`: makes one dense pseudo-mask per pool image."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fsslib.files.shards import file_digest
 from fsslib.files.storage import write_bytes
 from fsslib.mining.clusters import load_clusters
 from fsslib.mining.extraction import FeatureStore
+from fsslib.mining.feature_files import Origin, require_origin
 from fsslib.mining.pseudo_masks import (
     PseudoMasks,
     encode_png,
@@ -26,10 +28,9 @@ from fsslib.pictures.panels import pseudo_panel
 from fsslib.ranks import read_ranks
 from stages.support import paths
 from stages.support.common import Bar, FoldOption, as_json, make_app, shared_command
-from stages.support.encoders import initial_encode
+from stages.support.encoders import features_origin, initial_encode
 from stages.support.inputs import (
     chosen_folds,
-    encoder_key,
     open_manifest,
     open_pool,
     read_params,
@@ -44,6 +45,7 @@ from stages.support.params_file import (
 )
 from stages.support.precision import run_precision
 from stages.support.sharded import Sharded, write_sharded
+from stages.support.unfinished import unfinished_key
 
 
 @shared_command
@@ -67,9 +69,11 @@ def _annotate(fold: int, everything: Params) -> None:
     params = stage_params(AnnotateParams, everything)
     manifest = open_manifest()
     pool = open_pool(manifest, fold, params)
-    prototypes = torch.from_numpy(load_clusters(paths.clusters(fold)).prototypes)
+    clusters, origin = load_clusters(paths.clusters(fold)), features_origin(params)
+    require_origin(clusters.origin, origin, paths.clusters(fold), "extract")
+    prototypes = torch.from_numpy(clusters.prototypes)
     precision = run_precision(params.precision, everything.runtime)
-    source = _Features(params, precision, everything)
+    source = _Features(params, precision, everything, origin)
 
     def label(item: tuple[str, tuple[int, int], Tensor]) -> tuple[str, bytes]:
         image_id, size, feature = item
@@ -79,7 +83,7 @@ def _annotate(fold: int, everything: Params) -> None:
         pictures = map_ordered(label, source.read(images), everything.runtime.workers)
         write_masks(path, bar.count(pictures))
 
-    write_sharded(_work(fold, params, precision, pool, manifest), write)
+    write_sharded(_work(fold, params, precision, pool, manifest, origin), write)
     if read_ranks().leads:
         masks = PseudoMasks(paths.pseudo_masks(fold))
         panel = pseudo_panel(manifest, fold, set(masks.ids()), masks.read)
@@ -92,6 +96,7 @@ def _work(
     precision: Precision,
     pool: Sequence[PoolImage],
     manifest: Manifest,
+    origin: Origin,
 ) -> Sharded[PoolImage]:
     # Images of a folder source are not opened yet: assume that they are as large as the dataset's.
     pixels = sum(r.height * r.width for r in manifest.train) * len(pool) // len(manifest.train)
@@ -103,7 +108,7 @@ def _work(
         paths.pseudo_masks(fold),
         [
             "annotate",
-            encoder_key(params),
+            asdict(origin),
             precision,
             params.dense_features,
             params.feature_dtype,
@@ -112,6 +117,7 @@ def _work(
             file_digest(paths.clusters(fold)),
             file_digest(paths.MANIFEST),
             [i.id for i in pool],
+            unfinished_key("train_photographs", "pool"),
         ],
         stored_bytes(pixels),
         "list fewer images in unlabeled (a source may have a cap)",
@@ -121,10 +127,13 @@ def _work(
 class _Features:
     """Features of pool images: the kept ones if they exist, else from the encoder."""
 
-    def __init__(self, params: AnnotateParams, precision: Precision, everything: Params) -> None:
+    def __init__(
+        self, params: AnnotateParams, precision: Precision, everything: Params, origin: Origin
+    ) -> None:
         one_thread_each()
         self.runtime = everything.runtime
         self.store = FeatureStore(paths.EXTRACT)
+        require_origin(self.store.origin, origin, paths.EXTRACT, "extract")
         # The encoder is built on first use. If all features were kept, it is never needed.
         self._encode = lru_cache(maxsize=1)(
             lambda: initial_encode(params, precision, everything.runtime)

@@ -1,6 +1,7 @@
 """`extract`: encodes every training image once."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from fsslib.encoders.build import feature_shape
 from fsslib.encoders.running import Encode, Precision, map_ordered
 from fsslib.files.shards import file_digest
 from fsslib.mining.extraction import Dtype, ImageFeature, describe_image, stored_bytes, write_shard
+from fsslib.mining.feature_files import Origin
 from stages.support import paths
 from stages.support.common import Bar, make_app, shared_command
-from stages.support.encoders import initial_encode
-from stages.support.inputs import encoder_key, open_manifest, read_params
+from stages.support.encoders import features_origin, initial_encode
+from stages.support.inputs import open_manifest, read_params
 from stages.support.params import (
     ExtractParams,
 )
@@ -23,6 +25,7 @@ from stages.support.params_file import (
 )
 from stages.support.precision import run_precision
 from stages.support.sharded import Sharded, write_sharded
+from stages.support.unfinished import unfinished_key
 
 
 @shared_command
@@ -39,6 +42,7 @@ def main() -> None:
     manifest = open_manifest()
     dtype = params.feature_dtype if params.dense_features else None
     precision = run_precision(params.precision, everything.runtime)
+    origin = features_origin(params)
 
     @cache
     def encoder() -> Encode:
@@ -53,9 +57,9 @@ def main() -> None:
             return describe_image(record.id, feature, mask, dtype)
 
         described = map_ordered(describe, records, everything.runtime.workers)
-        write_shard(path, bar.count(described), dtype)
+        write_shard(path, bar.count(described), dtype, origin)
 
-    write_sharded(_work(params, precision, manifest.train, dtype), write)
+    write_sharded(_work(params, precision, manifest.train, dtype, origin), write)
 
 
 def _work(
@@ -63,6 +67,7 @@ def _work(
     precision: Precision,
     records: Sequence[ImageRecord],
     dtype: Dtype | None,
+    origin: Origin,
 ) -> Sharded[ImageRecord]:
     sizes = ((*scaled_size(r.height, r.width, params.long_side), len(r.pixels)) for r in records)
     remedy = "set dense_features to false"
@@ -76,11 +81,12 @@ def _work(
         paths.EXTRACT,
         [
             "extract",
-            encoder_key(params),
+            asdict(origin),
             precision,
             dtype,
             params.shard_images,
             file_digest(paths.MANIFEST),
+            unfinished_key("train_photographs", "train_masks"),
         ],
         stored_bytes(sizes, *feature_shape(params.backbone), dtype),
         remedy if dtype else "point the project to a larger disk",

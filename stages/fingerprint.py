@@ -1,15 +1,14 @@
 """`fingerprint`: hashes what lies outside of the project, so that a change is noticed."""
 
 from fsslib.files.storage import write_bytes
+from stages.support import paths
 from stages.support.common import command, make_app
-from stages.support.outside import fingerprint_file, make_fingerprints
-from stages.support.params import (
-    FingerprintParams,
-)
+from stages.support.outside import make_fingerprints
 from stages.support.params_file import (
     load_params,
     stage_params,
 )
+from stages.support.params_outside import FingerprintParams
 
 
 @command
@@ -25,7 +24,7 @@ def main() -> None:
     """
     params = stage_params(FingerprintParams, load_params())
     for name, text in make_fingerprints(params).items():
-        write_bytes(fingerprint_file(name), text.encode("utf-8", "surrogateescape"))
+        write_bytes(paths.fingerprint(name), text.encode("utf-8", "surrogateescape"))
 
 
 app = make_app(main)

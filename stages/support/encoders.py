@@ -2,8 +2,10 @@
 
 from fsslib.encoders.base import Encoder
 from fsslib.encoders.build import build_encoder
+from fsslib.encoders.identity import weights_identity
 from fsslib.encoders.running import Encode, Precision, choose_device, make_encode, one_thread_each
 from fsslib.encoders.weights import load_weights
+from fsslib.mining.feature_files import Origin
 from fsslib.ranks import read_ranks
 from stages.support.inputs import weights_source
 from stages.support.params import (
@@ -17,6 +19,12 @@ def initial_encoder(params: EncoderParams) -> Encoder:
     encoder = build_encoder(params.backbone)
     load_weights(encoder, weights_source(params), params.seed)
     return encoder
+
+
+def features_origin(params: EncoderParams) -> Origin:
+    """What features that fit the params are made with; a file of weights is hashed."""
+    weights = weights_identity(params.backbone, weights_source(params), params.seed)
+    return Origin(params.backbone, weights, params.long_side)
 
 
 def initial_encode(params: EncoderParams, precision: Precision, runtime: Runtime) -> Encode:

@@ -1,7 +1,6 @@
 """Fingerprints of what lies outside of the project: weights, dataset and pool folders.
 
-`fingerprint` writes them, other stages put them into the names of their unfinished work, `fss data
-check` and `fss sweep` compare them.
+The stage `fingerprint` writes them, `fss data check` and `fss sweep` compare them.
 """
 
 import hashlib
@@ -20,7 +19,7 @@ from fsslib.errors import FsslibError
 from fsslib.files.fingerprints import Hashed, hash_files, listing
 from stages.support import paths
 from stages.support.common import Bar, project_root
-from stages.support.params import FingerprintParams
+from stages.support.params_outside import FingerprintParams
 
 DATASET = ("lists", *(f"{split}_{what}" for split in SPLITS for what in ("photographs", "masks")))
 """Fingerprints of the dataset's folder, as `fsslib.datasets.outside.dataset_files` names them."""
@@ -30,20 +29,6 @@ NAMES = ("weights", *DATASET, "pool")
 
 QUICK_SECONDS = 2
 """Seconds of hashing before a bar is shown."""
-
-
-def fingerprint_file(name: str) -> Path:
-    """The file of a fingerprint in `NAMES`."""
-    return paths.FINGERPRINT / f"{name}.txt"
-
-
-def unfinished_key(*names: str) -> list[str | None]:
-    """Hashes of fingerprints, for scratch keys: unfinished work is not continued on other files.
-
-    None stands for a fingerprint that is not there, since a stage that is run by hand needs none.
-    """
-    files = [fingerprint_file(name) for name in names]
-    return [hashlib.sha256(f.read_bytes()).hexdigest() if f.is_file() else None for f in files]
 
 
 def make_fingerprints(params: FingerprintParams) -> dict[str, str]:
@@ -154,11 +139,11 @@ def _hash(root: Path, names: Sequence[str], group: str, progress: _Progress) -> 
 def changed_fingerprints(params: FingerprintParams) -> set[Path]:
     """Files of fingerprints that are out of date or missing; nothing is written."""
     found = make_fingerprints(params)
-    return {fingerprint_file(name) for name in _different(found.items())}
+    return {paths.fingerprint(name) for name in _different(found.items())}
 
 
 def _different(texts: Iterable[tuple[str, str]]) -> set[str]:
-    return {name for name, text in texts if _read(fingerprint_file(name)) != text.encode()}
+    return {name for name, text in texts if _read(paths.fingerprint(name)) != text.encode()}
 
 
 def _read(path: Path) -> bytes | None:

@@ -7,15 +7,12 @@ inherits from all models, so every key has one definition, and unknown keys are 
 from typing import Annotated, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     model_validator,
 )
 
 from stages.support.param_types import (
-    Backbone,
     Count,
     LongSide,
     Miner,
@@ -23,16 +20,15 @@ from stages.support.param_types import (
     PrecisionName,
     Seed,
     Share,
-    Weights,
     first_seeds,
-    sources_listed,
 )
-
-
-class Section(BaseModel):
-    """Base of all models: frozen, strict about keys and types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+from stages.support.params_outside import (
+    DatasetParams,
+    FingerprintParams,
+    Section,
+    SourcesParams,
+    WeightsParams,
+)
 
 
 class Scenes(Section):
@@ -49,13 +45,6 @@ class Regions(Section):
 
     kind: Literal["label", "component"]
     min_area: Share
-
-
-class Source(Section):
-    """One source of pool images."""
-
-    source: Annotated[str, Field(min_length=1)]
-    cap: Count | None = None
 
 
 class Training(Section):
@@ -103,23 +92,6 @@ class Runtime(Section):
 Folds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 Shots = Annotated[list[Count], Field(min_length=1)]
 Seeds = Annotated[list[Seed], Field(min_length=1), BeforeValidator(first_seeds)]
-Unlabeled = Annotated[list[Source], Field(min_length=1), BeforeValidator(sources_listed)]
-
-
-class DatasetParams(Section):
-    """Keys of the stages that read the dataset's folder itself."""
-
-    dataset: Literal["procedural", "pascal", "coco", "folder"]
-    data_root: Annotated[str, Field(min_length=1)] | None
-    holdout: Annotated[int, Field(ge=0)] | None
-
-    @model_validator(mode="after")
-    def _root_given(self) -> "PrepareParams":
-        if self.dataset != "procedural" and self.data_root is None:
-            raise ValueError(
-                f"data_root: null, but dataset {self.dataset} needs its folder: set data_root"
-            )
-        return self
 
 
 class PrepareParams(DatasetParams):
@@ -133,13 +105,6 @@ class SizeParams(Section):
     """Keys of every stage that encodes or crops photographs."""
 
     long_side: LongSide | None
-
-
-class WeightsParams(Section):
-    """Keys that name the initial weights."""
-
-    backbone: Backbone
-    weights: Weights
 
 
 class EncoderParams(SizeParams, WeightsParams):
@@ -178,20 +143,10 @@ class ClusterParams(Section):
     seed: Seed
 
 
-class SourcesParams(Section):
-    """The key that names the sources of the pool."""
-
-    unlabeled: Unlabeled
-
-
 class PoolParams(SourcesParams):
     """Keys of every stage that lists the pool."""
 
     seed: Seed
-
-
-class FingerprintParams(DatasetParams, WeightsParams, SourcesParams):
-    """Keys of `fingerprint`: all that name something outside of the project."""
 
 
 class AnnotateParams(FeatureParams, PoolParams):

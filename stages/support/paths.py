@@ -14,6 +14,11 @@ PROTOTYPES = DATA / "collect" / "prototypes.h5"
 METRICS = RESULTS / "metrics.json"
 
 
+def fingerprint(name: str) -> Path:
+    """Hashes of one group of files that lie outside."""
+    return FINGERPRINT / f"{name}.txt"
+
+
 def clusters(fold: int) -> Path:
     """Sub-clusters of a fold."""
     return DATA / "cluster" / str(fold) / "clusters.h5"

@@ -133,7 +133,7 @@ def counts(found: Collection[Run], pipeline: Mapping[str, Any]) -> dict[str, int
 
 def _steps(pipeline: Mapping[str, Any], folds: Sequence[int]) -> Iterator[_Step]:
     for stage, body in pipeline.items():
-        # Of a stage that always runs, only outputs count, and they follow from params of the others.
+        # What a stage that always runs writes is decided by params that its readers have, too.
         if body.get("frozen") or body.get("always_changed"):
             continue
         for fold in folds if "matrix" in body else [None]:
