@@ -1,12 +1,12 @@
 """Fingerprints of what lies outside of the project: weights, dataset and pool folders.
 
-The stage `fingerprint` writes them, `fss data check` and `fss sweep` compare them.
+The stage `fingerprint` writes them, `outside_now` and `fss data check` compare them.
 """
 
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from fsslib.data.listing import photographs_below
@@ -134,17 +134,3 @@ def _hash(root: Path, names: Sequence[str], group: str, progress: _Progress) -> 
     key = hashlib.sha256(where.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     memory = project_root() / paths.SCRATCH / "fingerprints" / f"{key}.txt"
     return hash_files(root, names, memory, progress)
-
-
-def changed_fingerprints(params: FingerprintParams) -> set[Path]:
-    """Files of fingerprints that are out of date or missing; nothing is written."""
-    found = make_fingerprints(params)
-    return {paths.fingerprint(name) for name in _different(found.items())}
-
-
-def _different(texts: Iterable[tuple[str, str]]) -> set[str]:
-    return {name for name, text in texts if _read(paths.fingerprint(name)) != text.encode()}
-
-
-def _read(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None

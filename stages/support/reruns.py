@@ -75,6 +75,13 @@ def runs(
     return frozenset(Run(step.stage, step.name, key(n)) for n, step in enumerate(steps))
 
 
+def readers(
+    pipeline: Mapping[str, Any], params: Mapping[str, Any], files: Collection[str]
+) -> set[str]:
+    """Names as in `Run.name` of the runs that depend on one of these files themselves."""
+    return {s.name for s in _steps(pipeline, params["folds"]) if set(s.deps) & set(files)}
+
+
 def code(pipeline: Mapping[str, Any]) -> list[str]:
     """Code files that the stages depend on, also those in listed folders, and dvc.yaml itself."""
     deps = {Path(d) for body in pipeline.values() for d in body.get("deps", [])}
