@@ -16,9 +16,10 @@ from fsslib.datasets.outside import dataset_files, folder_digest
 from fsslib.encoders.backbones import NAMED_WEIGHTS
 from fsslib.encoders.identity import installed_identity, require_weights
 from fsslib.errors import FsslibError
-from fsslib.files.fingerprints import Hashed, hash_files, listing
+from fsslib.files.fingerprints import Hashed, hash_files, listing, read_listing
 from stages.support import paths
 from stages.support.common import Bar, project_root
+from stages.support.params_file import load_params, stage_params
 from stages.support.params_outside import FingerprintParams
 
 DATASET = ("lists", *(f"{split}_{what}" for split in SPLITS for what in ("photographs", "masks")))
@@ -134,3 +135,22 @@ def _hash(root: Path, names: Sequence[str], group: str, progress: _Progress) -> 
     key = hashlib.sha256(where.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     memory = project_root() / paths.SCRATCH / "fingerprints" / f"{key}.txt"
     return hash_files(root, names, memory, progress)
+
+
+def last_listing(root: Path) -> dict[str, str] | None:
+    """Path -> SHA-256 of the photographs and masks that the stages used last.
+
+    None if `root` is not `data_root` of the workspace's params, or if the hashes are missing.
+    """
+    files = [paths.fingerprint(name) for name in DATASET if name != "lists"]
+    try:
+        params = stage_params(FingerprintParams, load_params())
+    except FsslibError:  # outside of a project
+        return None
+    ours = params.dataset != "procedural" and params.holdout is None
+    if not ours or not all(file.is_file() for file in files):
+        return None
+    if os.path.realpath(root) != os.path.realpath(project_root() / str(params.data_root)):
+        return None
+    texts = [file.read_text(encoding="utf-8", errors="surrogateescape") for file in files]
+    return {name: sha256 for text in texts for name, sha256 in read_listing(text).items()}

@@ -18,6 +18,7 @@ from stages.support.common import Bar, command, project_root, say
 from stages.support.data_report import SHOWN, print_report, print_tables, say_folder, say_placed
 from stages.support.inputs import read_params
 from stages.support.options import ManyValues
+from stages.support.outside import last_listing
 
 app = typer.Typer(
     add_completion=False,
@@ -234,7 +235,8 @@ def check(
 ) -> None:
     """Decode every listed photograph and mask and report all that is wrong, in one run.
 
-    Prints per-class and per-fold tables. Exit code 1 when there is a problem.
+    Prints per-class and per-fold tables. Names the photographs and masks that changed since the last
+    `dvc repro`, if the folder is data_root of params.yaml. Exit code 1 when there is a problem.
     """
     if root is None:
         params = read_params()
@@ -244,7 +246,8 @@ def check(
             root, dataset = project_root() / str(params.data_root), params.dataset
             coco_folds = params.coco_folds
     with Bar("Checking", count_listed(root)) as bar:
-        report = check_dataset(root, dataset, coco_folds, processes, bar.advance)
+        known = last_listing(root)
+        report = check_dataset(root, dataset, coco_folds, processes, bar.advance, known)
     print_report(report, None if show_all else SHOWN)
     problems = len(report.problems)
     warnings = len(report.findings) - problems

@@ -60,7 +60,8 @@ def main(
 
     Reads params.yaml, dvc.yaml and DVC's finished experiments. Prints the table, or writes --out.
     An experiment counts only if it was run with the current params.yaml and the files that now lie
-    outside of the project; others are `not run`. The paper's numbers stand beside ours, and are marked if params.yaml is not the paper's setting.
+    outside of the project; others are `not run`. The paper's numbers stand beside ours, and are
+    marked if params.yaml is not the paper's setting.
     """
     sweep, params = find_sweep(name, images), load_params()
     if format not in FORMATS:
@@ -105,7 +106,7 @@ def _row(
     now: OutsideNow,
     timed: bool,
 ) -> Row:
-    """The newest run with these params and files outside; one with the present code comes first."""
+    """The newest run with these params and files; a run with the present code comes first."""
     changed = with_changes(params, experiment.changes)
     same = with_params(recorded, experiment.name, changed)
     found = [e for e in same if now.same(e.commit, changed)]

@@ -55,15 +55,11 @@ class Project:
         self.commit()
 
     def fake_stages(self) -> Path:
-        """Replace every stage but `fingerprint` by `fake_stage.py`; returns the file of what ran."""
+        """Replace all stages but `fingerprint` by `fake_stage.py`; returns the file of what ran."""
         shutil.copy(ROOT / "tests/support/fake_stage.py", self.folder)
         path = self.folder / "dvc.yaml"
-        text = re.sub(
-            r"python -m stages\.(?!fingerprint)(\w+)( --fold)?",
-            r"python fake_stage.py \1",
-            path.read_text(),
-        )
-        path.write_text(text)
+        real = r"python -m stages\.(?!fingerprint)(\w+)( --fold)?"
+        path.write_text(re.sub(real, r"python fake_stage.py \1", path.read_text()))
         self.log = self.folder.parent / "fake.log"
         self.log.touch()
         self.commit()

@@ -1,5 +1,6 @@
 """Checking a dataset folder: everything that is wrong with it, in one run."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ from fsslib.data.manifest import ImageRecord, Manifest, load_manifest
 from fsslib.data.palette import voc_palette
 from fsslib.datasets.counting import (
     Measured,
-    content_digest,
     count_values,
     map_in_processes,
     read_bytes,
@@ -37,7 +37,7 @@ class Finding:
     Attributes:
         level: `problem` or `warning`.
         kind: `list or pair`, `image`, `mask`, `size or class id`, `palette`, `duplicate`,
-            `content` or `numbers`.
+            `content`, `numbers` or `changed`.
         message: one line: the file, what is wrong, what to do.
     """
 
@@ -100,6 +100,7 @@ class _Inspected:
     image_mode: str | None = None
     mask_mode: str | None = None
     image_digest: str | None = None
+    mask_digest: str | None = None
     orientation: int = 1
 
 
@@ -130,7 +131,7 @@ def _palette_name(palette: list[int]) -> str:
 def _inspect(task: tuple[Path, Entry]) -> _Inspected:
     root, entry = task
     findings: list[Finding] = []
-    size = digest = image_mode = mask_mode = count = None
+    size = image_mode = mask_mode = count = image_digest = mask_digest = None
     orientation = 1
     if entry.image is not None:
         try:
@@ -138,12 +139,14 @@ def _inspect(task: tuple[Path, Entry]) -> _Inspected:
             photograph = decode_photograph(root / entry.image, content)
             size, image_mode = photograph.values.shape[:2], photograph.kind
             orientation = photograph.orientation
-            digest = content_digest(content)
+            image_digest = hashlib.sha256(content).hexdigest()
         except FsslibError as error:
             findings.append(Finding("problem", "image", str(error)))
     if entry.mask is not None:
         try:
-            values, palette = decode_mask(root / entry.mask)
+            content = read_bytes("mask", root / entry.mask)
+            mask_digest = hashlib.sha256(content).hexdigest()
+            values, palette = decode_mask(root / entry.mask, content)
             count = count_values(values)
             mask_mode = f"P, {_palette_name(palette)}" if palette else "L, no palette"
             wrong = palette_problem(palette, count.pixels) if palette else None
@@ -156,7 +159,10 @@ def _inspect(task: tuple[Path, Entry]) -> _Inspected:
             findings.append(Finding("problem", "mask", str(error)))
     shape = None if size is None else (size[0], size[1])
     measured = Measured(shape, count)
-    return _Inspected(entry, measured, tuple(findings), image_mode, mask_mode, digest, orientation)
+    return _Inspected(
+        entry, measured, tuple(findings), image_mode, mask_mode, image_digest, mask_digest,
+        orientation,
+    )  # fmt: skip
 
 
 def _find_duplicates(inspected: list[_Inspected]) -> list[Finding]:
@@ -176,6 +182,19 @@ def _find_duplicates(inspected: list[_Inspected]) -> list[Finding]:
         else:
             findings.append(Finding("warning", "duplicate", f"{names} are one photograph"))
     return findings
+
+
+def _changes(inspected: list[_Inspected], known: Mapping[str, str]) -> list[Finding]:
+    """Photographs and masks that are not those of the last fingerprint; a warning for each."""
+    now = {i.entry.image: i.image_digest for i in inspected if i.entry.image is not None}
+    now |= {i.entry.mask: i.mask_digest for i in inspected if i.entry.mask is not None}
+    words = dict.fromkeys(known.keys() - now.keys(), "is gone")
+    words |= dict.fromkeys(now.keys() - known.keys(), "is new")
+    words |= {n: "changed" for n in now.keys() & known.keys() if now[n] not in (known[n], None)}
+    return [
+        Finding("warning", "changed", f"{name} {word} since the last 'dvc repro'")
+        for name, word in sorted(words.items())
+    ]
 
 
 def _official_numbers(report: CheckReport) -> list[Finding]:
@@ -216,6 +235,7 @@ def check_dataset(
     coco_folds: str = "contiguous",
     processes: int = 1,
     on_progress: Callable[[int], None] | None = None,
+    known: Mapping[str, str] | None = None,
 ) -> CheckReport:
     """Decode every photograph and mask under `root` and report all that is wrong.
 
@@ -226,6 +246,8 @@ def check_dataset(
         coco_folds: as in `scan.describe_dataset`.
         processes: that decode.
         on_progress: called with 1 after every listed image.
+        known: path relative to `root` -> SHA-256 of the photographs and masks that the stages
+            used; None if that is not known.
 
     Raises:
         FsslibError: `root` has no layout to check (a folder is missing), or its `dataset.json`
@@ -251,6 +273,7 @@ def check_dataset(
     report.classes, report.folds = class_rows(manifest), fold_rows(manifest)
     report.no_class = without_class(manifest.train)
     report.findings += _find_duplicates(inspected) + _official_numbers(report)
+    report.findings += _changes(inspected, known) if known is not None else []
     return report
 
 
