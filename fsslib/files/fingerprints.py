@@ -9,7 +9,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
@@ -106,6 +106,20 @@ def read_listing(text: str) -> dict[str, str]:
     """Name -> SHA-256 of each line that `listing` wrote; comments are left out."""
     lines = (line for line in text.split("\n") if line and not line.startswith("#"))
     return {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}
+
+
+def changes(then: Mapping[str, str], now: Mapping[str, str | None]) -> list[str]:
+    """What became of each file, as `a.jpg is gone`, `is new` or `changed`, in sorted order.
+
+    Args:
+        then: name -> SHA-256, as `read_listing` gives it.
+        now: name -> SHA-256; None for a file that cannot be read, which is not a change.
+    """
+    words = dict.fromkeys(then.keys() - now.keys(), "is gone")
+    words |= dict.fromkeys(now.keys() - then.keys(), "is new")
+    both = then.keys() & now.keys()
+    words |= {name: "changed" for name in both if now[name] not in (then[name], None)}
+    return [f"{name} {word}" for name, word in sorted(words.items())]
 
 
 def _status(path: str) -> os.stat_result:

@@ -6,7 +6,7 @@ The stage `fingerprint` writes them, `outside_now` and `fss data check` compare 
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fsslib.data.listing import photographs_below
@@ -16,7 +16,7 @@ from fsslib.datasets.outside import dataset_files, folder_digest
 from fsslib.encoders.backbones import NAMED_WEIGHTS
 from fsslib.encoders.identity import installed_identity, require_weights
 from fsslib.errors import FsslibError
-from fsslib.files.fingerprints import Hashed, hash_files, listing, read_listing
+from fsslib.files.fingerprints import Hashed, changes, hash_files, listing, read_listing
 from stages.support import paths
 from stages.support.common import Bar, project_root
 from stages.support.params_file import load_params, stage_params
@@ -137,20 +137,26 @@ def _hash(root: Path, names: Sequence[str], group: str, progress: _Progress) -> 
     return hash_files(root, names, memory, progress)
 
 
-def last_listing(root: Path) -> dict[str, str] | None:
-    """Path -> SHA-256 of the photographs and masks that the stages used last.
+def changed_since(root: Path, now: Mapping[str | None, str | None]) -> list[str]:
+    """What became of the photographs and masks since the stages used them, a line for each change.
 
-    None if `root` is not `data_root` of the workspace's params, or if the hashes are missing.
+    Nothing if `root` is not `data_root` of the workspace's params, or if the hashes are missing.
+
+    Args:
+        root: folder of a dataset.
+        now: path relative to it -> SHA-256; None for a file that is missing or cannot be read.
     """
     files = [paths.fingerprint(name) for name in DATASET if name != "lists"]
     try:
         params = stage_params(FingerprintParams, load_params())
     except FsslibError:  # outside of a project
-        return None
+        return []
     ours = params.dataset != "procedural" and params.holdout is None
     if not ours or not all(file.is_file() for file in files):
-        return None
+        return []
     if os.path.realpath(root) != os.path.realpath(project_root() / str(params.data_root)):
-        return None
+        return []
     texts = [file.read_text(encoding="utf-8", errors="surrogateescape") for file in files]
-    return {name: sha256 for text in texts for name, sha256 in read_listing(text).items()}
+    then = {name: sha256 for text in texts for name, sha256 in read_listing(text).items()}
+    there = {name: sha256 for name, sha256 in now.items() if name is not None}
+    return [f"{change} since the last 'dvc repro'" for change in changes(then, there)]

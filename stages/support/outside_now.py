@@ -1,4 +1,4 @@
-"""Compares what lies outside now with the workspace's fingerprints, and with those of experiments."""
+"""Compares what lies outside now with the fingerprints of the workspace and of experiments."""
 
 import hashlib
 import json

@@ -80,9 +80,9 @@ def main(
     Reads params.yaml, dvc.yaml and DVC's experiments. Writes only to DVC's queue, or with --start
     also runs it. Each experiment is a plain `dvc exp run --queue`, printed before it runs. Params
     that the table does not set are those of params.yaml. Experiments that are finished or queued
-    with the same params, code and files outside are skipped. First it prints how many models the sweep trains and
-    how often it encodes, from the lists of params and deps in dvc.yaml. `fss table` shows the
-    results.
+    with the same params, code and files outside are skipped. First it prints how many models the
+    sweep trains and how often it encodes, from the lists of params and deps in dvc.yaml. `fss
+    table` shows the results.
     """
     sweep, params, pipeline = find_sweep(name, images), load_params(), read_pipeline()
     check_ready([*code(pipeline), str(PARAMS_FILE)])

@@ -62,6 +62,7 @@ class CheckReport:
         turned: photographs with an EXIF rotation.
         unlisted: files that no list names.
         no_class: training images that hold no class at all.
+        hashes: path of each photograph and mask -> SHA-256, None where it cannot be read.
         classes: per-class table of the sound images.
         folds: per-fold table of the sound images.
     """
@@ -77,6 +78,7 @@ class CheckReport:
     turned: int = 0
     unlisted: int = 0
     no_class: int = 0
+    hashes: dict[str | None, str | None] = field(default_factory=dict)
     classes: list[ClassRow] = field(default_factory=list)
     folds: list[FoldRow] = field(default_factory=list)
 
@@ -99,8 +101,8 @@ class _Inspected:
     findings: tuple[Finding, ...] = ()
     image_mode: str | None = None
     mask_mode: str | None = None
-    image_digest: str | None = None
-    mask_digest: str | None = None
+    image_hash: str | None = None
+    mask_hash: str | None = None
     orientation: int = 1
 
 
@@ -123,15 +125,14 @@ def palette_problem(palette: list[int], values: Mapping[int, int]) -> str | None
 
 
 def _palette_name(palette: list[int]) -> str:
-    reference = voc_palette()
-    known = tuple(palette[:768]) == reference[: len(palette)]
+    known = tuple(palette[:768]) == voc_palette()[: len(palette)]
     return "VOC palette" if known else "other palette"
 
 
 def _inspect(task: tuple[Path, Entry]) -> _Inspected:
     root, entry = task
     findings: list[Finding] = []
-    size = image_mode = mask_mode = count = image_digest = mask_digest = None
+    size = image_mode = mask_mode = count = image_hash = mask_hash = None
     orientation = 1
     if entry.image is not None:
         try:
@@ -139,13 +140,13 @@ def _inspect(task: tuple[Path, Entry]) -> _Inspected:
             photograph = decode_photograph(root / entry.image, content)
             size, image_mode = photograph.values.shape[:2], photograph.kind
             orientation = photograph.orientation
-            image_digest = hashlib.sha256(content).hexdigest()
+            image_hash = hashlib.sha256(content).hexdigest()
         except FsslibError as error:
             findings.append(Finding("problem", "image", str(error)))
     if entry.mask is not None:
         try:
             content = read_bytes("mask", root / entry.mask)
-            mask_digest = hashlib.sha256(content).hexdigest()
+            mask_hash = hashlib.sha256(content).hexdigest()
             values, palette = decode_mask(root / entry.mask, content)
             count = count_values(values)
             mask_mode = f"P, {_palette_name(palette)}" if palette else "L, no palette"
@@ -160,17 +161,16 @@ def _inspect(task: tuple[Path, Entry]) -> _Inspected:
     shape = None if size is None else (size[0], size[1])
     measured = Measured(shape, count)
     return _Inspected(
-        entry, measured, tuple(findings), image_mode, mask_mode, image_digest, mask_digest,
-        orientation,
-    )  # fmt: skip
+        entry, measured, tuple(findings), image_mode, mask_mode, image_hash, mask_hash, orientation
+    )
 
 
 def _find_duplicates(inspected: list[_Inspected]) -> list[Finding]:
     """Photographs of equal bytes: a problem across the splits, a warning inside one."""
     groups: dict[str, list[Entry]] = {}
     for item in inspected:
-        if item.image_digest is not None:
-            groups.setdefault(item.image_digest, []).append(item.entry)
+        if item.image_hash is not None:
+            groups.setdefault(item.image_hash, []).append(item.entry)
     findings = []
     for group in groups.values():
         if len(group) < 2:
@@ -182,19 +182,6 @@ def _find_duplicates(inspected: list[_Inspected]) -> list[Finding]:
         else:
             findings.append(Finding("warning", "duplicate", f"{names} are one photograph"))
     return findings
-
-
-def _changes(inspected: list[_Inspected], known: Mapping[str, str]) -> list[Finding]:
-    """Photographs and masks that are not those of the last fingerprint; a warning for each."""
-    now = {i.entry.image: i.image_digest for i in inspected if i.entry.image is not None}
-    now |= {i.entry.mask: i.mask_digest for i in inspected if i.entry.mask is not None}
-    words = dict.fromkeys(known.keys() - now.keys(), "is gone")
-    words |= dict.fromkeys(now.keys() - known.keys(), "is new")
-    words |= {n: "changed" for n in now.keys() & known.keys() if now[n] not in (known[n], None)}
-    return [
-        Finding("warning", "changed", f"{name} {word} since the last 'dvc repro'")
-        for name, word in sorted(words.items())
-    ]
 
 
 def _official_numbers(report: CheckReport) -> list[Finding]:
@@ -235,7 +222,6 @@ def check_dataset(
     coco_folds: str = "contiguous",
     processes: int = 1,
     on_progress: Callable[[int], None] | None = None,
-    known: Mapping[str, str] | None = None,
 ) -> CheckReport:
     """Decode every photograph and mask under `root` and report all that is wrong.
 
@@ -246,8 +232,6 @@ def check_dataset(
         coco_folds: as in `scan.describe_dataset`.
         processes: that decode.
         on_progress: called with 1 after every listed image.
-        known: path relative to `root` -> SHA-256 of the photographs and masks that the stages
-            used; None if that is not known.
 
     Raises:
         FsslibError: `root` has no layout to check (a folder is missing), or its `dataset.json`
@@ -273,7 +257,6 @@ def check_dataset(
     report.classes, report.folds = class_rows(manifest), fold_rows(manifest)
     report.no_class = without_class(manifest.train)
     report.findings += _find_duplicates(inspected) + _official_numbers(report)
-    report.findings += _changes(inspected, known) if known is not None else []
     return report
 
 
@@ -289,6 +272,7 @@ def _collect(
     sizes = []
     for item in inspected:
         report.findings += item.findings
+        report.hashes |= {item.entry.image: item.image_hash, item.entry.mask: item.mask_hash}
         report.image_modes.update([item.image_mode] if item.image_mode else [])
         report.mask_modes.update([item.mask_mode] if item.mask_mode else [])
         report.turned += item.orientation != 1
