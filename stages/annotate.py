@@ -1,6 +1,7 @@
 """`annotate`: makes one dense pseudo-mask per pool image."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import islice
 
@@ -17,6 +18,7 @@ from fsslib.files.storage import write_bytes
 from fsslib.mining.annotation_pass import annotation_work
 from fsslib.mining.clusters import load_clusters
 from fsslib.mining.extraction import FeatureStore
+from fsslib.mining.feature_files import Origin, require_origin
 from fsslib.mining.pseudo_masks import (
     PseudoMasks,
     encode_png,
@@ -28,11 +30,10 @@ from fsslib.pictures.panels import pseudo_panel
 from fsslib.ranks import read_ranks
 from stages.support import paths
 from stages.support.common import FoldOption, as_json, make_app, shared_command
-from stages.support.encoders import initial_encode
+from stages.support.encoders import features_origin, initial_encode
 from stages.support.feeding import make_feeding
 from stages.support.inputs import (
     chosen_folds,
-    encoder_key,
     open_manifest,
     open_pool,
     read_params,
@@ -47,6 +48,7 @@ from stages.support.params_file import (
 )
 from stages.support.precision import run_precision
 from stages.support.sharded import Sharded, write_sharded
+from stages.support.unfinished import unfinished_key
 from stages.support.workers import count_workers
 
 
@@ -71,10 +73,13 @@ def _annotate(fold: int, everything: Params) -> None:
     params = stage_params(AnnotateParams, everything)
     manifest = open_manifest()
     pool = open_pool(manifest, fold, params)
-    prototypes = torch.from_numpy(load_clusters(paths.clusters(fold)).prototypes)
+    clusters, origin = load_clusters(paths.clusters(fold)), features_origin(params)
+    require_origin(clusters.origin, origin, paths.clusters(fold), "extract")
+    prototypes = torch.from_numpy(clusters.prototypes)
     precision = run_precision(params.precision, everything.runtime)
-    source = _Labels(params, precision, everything, prototypes)
-    write_sharded(_work(fold, params, precision, pool, manifest), source.label, write_masks)
+    source = _Labels(params, precision, everything, prototypes, origin)
+    work = _work(fold, params, precision, pool, manifest, origin)
+    write_sharded(work, source.label, write_masks)
     if read_ranks().leads:
         masks = PseudoMasks(paths.pseudo_masks(fold))
         panel = pseudo_panel(manifest, fold, set(masks.ids()), masks.read)
@@ -87,6 +92,7 @@ def _work(
     precision: Precision,
     pool: Sequence[PoolImage],
     manifest: Manifest,
+    origin: Origin,
 ) -> Sharded[PoolImage]:
     # Images of a folder source are not opened yet: assume that they are as large as the dataset's.
     pixels = sum(r.height * r.width for r in manifest.train) * len(pool) // len(manifest.train)
@@ -98,7 +104,7 @@ def _work(
         paths.pseudo_masks(fold),
         [
             "annotate",
-            encoder_key(params),
+            asdict(origin),
             precision,
             params.dense_features,
             params.feature_dtype,
@@ -107,6 +113,7 @@ def _work(
             file_digest(paths.clusters(fold)),
             file_digest(paths.MANIFEST),
             [i.id for i in pool],
+            unfinished_key("train_photographs", "pool"),
         ],
         stored_bytes(pixels),
         "list fewer images in unlabeled (a source may have a cap)",
@@ -117,12 +124,18 @@ class _Labels:
     """Pseudo-masks of pool images: from kept features if they exist, else from the encoder."""
 
     def __init__(
-        self, params: AnnotateParams, precision: Precision, everything: Params, prototypes: Tensor
+        self,
+        params: AnnotateParams,
+        precision: Precision,
+        everything: Params,
+        prototypes: Tensor,
+        origin: Origin,
     ) -> None:
         one_thread_each()
         self._runtime, self._prototypes = everything.runtime, prototypes
         self._workers = count_workers(everything.runtime, gpu=False)
         self._store = FeatureStore(paths.EXTRACT)
+        require_origin(self._store.origin, origin, paths.EXTRACT, "extract")
         self._make_encode = partial(initial_encode, params, precision, everything.runtime)
 
     def label(self, shards: Sequence[Sequence[PoolImage]]) -> Iterator[tuple[str, bytes]]:

@@ -1,6 +1,7 @@
 """`extract`: encodes every training image once."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from fsslib.encoders.running import Precision
 from fsslib.files.shards import file_digest
 from fsslib.mining.extraction import Dtype, ImageFeature, stored_bytes, write_shard
 from fsslib.mining.extraction_pass import extraction_work
+from fsslib.mining.feature_files import Origin
 from stages.support import paths
 from stages.support.common import make_app, shared_command
-from stages.support.encoders import initial_encode
+from stages.support.encoders import features_origin, initial_encode
 from stages.support.feeding import make_feeding
-from stages.support.inputs import encoder_key, open_manifest, read_params
+from stages.support.inputs import open_manifest, read_params
 from stages.support.params import (
     ExtractParams,
 )
@@ -26,6 +28,7 @@ from stages.support.params_file import (
 )
 from stages.support.precision import run_precision
 from stages.support.sharded import Sharded, write_sharded
+from stages.support.unfinished import unfinished_key
 
 
 @shared_command
@@ -42,6 +45,7 @@ def main() -> None:
     manifest = open_manifest()
     dtype = params.feature_dtype if params.dense_features else None
     precision = run_precision(params.precision, everything.runtime)
+    origin = features_origin(params)
 
     def read(record: ImageRecord) -> tuple[str, UInt8, UInt8]:
         image = read_image(manifest.image_path(record), record.size)
@@ -53,9 +57,9 @@ def main() -> None:
         return feed(work, [*chain(*shards)], make_feeding(encode, everything.runtime))
 
     def write(path: Path, described: Iterable[ImageFeature]) -> None:
-        write_shard(path, described, dtype)
+        write_shard(path, described, dtype, origin)
 
-    write_sharded(_work(params, precision, manifest.train, dtype), describe, write)
+    write_sharded(_work(params, precision, manifest.train, dtype, origin), describe, write)
 
 
 def _work(
@@ -63,6 +67,7 @@ def _work(
     precision: Precision,
     records: Sequence[ImageRecord],
     dtype: Dtype | None,
+    origin: Origin,
 ) -> Sharded[ImageRecord]:
     sizes = ((*scaled_size(r.height, r.width, params.long_side), len(r.pixels)) for r in records)
     remedy = "set dense_features to false"
@@ -76,11 +81,12 @@ def _work(
         paths.EXTRACT,
         [
             "extract",
-            encoder_key(params),
+            asdict(origin),
             precision,
             dtype,
             params.shard_images,
             file_digest(paths.MANIFEST),
+            unfinished_key("train_photographs", "train_masks"),
         ],
         stored_bytes(sizes, *feature_shape(params.backbone), dtype),
         remedy if dtype else "point the project to a larger disk",

@@ -31,6 +31,7 @@ from stages.support.params_file import (
 from stages.support.precision import run_precision
 from stages.support.sharded import Sharded, write_sharded
 from stages.support.trained import trained_encode
+from stages.support.unfinished import unfinished_key
 
 REGIONS_EACH = 5
 """Regions per image, to estimate the size on disk. VOC photographs had 4.5 at K = 5."""
@@ -96,6 +97,7 @@ def _work(
             file_digest(paths.model(fold)),
             [file_digest(p) for p in zips],
             file_digest(paths.MANIFEST),
+            unfinished_key("train_photographs", "pool"),
         ],
         stored_bytes(len(pool), REGIONS_EACH * len(pool), trained.encoder.channels),
         "raise regions.min_area, or list fewer images in unlabeled",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fsslib.data.images import UInt8, decode_photograph, photo_suffixes, read_image
+from fsslib.data.listing import photographs_below
 from fsslib.data.manifest import Manifest
 from fsslib.data.tar_shards import TarMember, list_tars, names_tars
 from fsslib.data.unread import describe_unread, unread_files
@@ -84,7 +85,7 @@ def build_pool(
     taken: set[FileKey] = set()
     for number, source in enumerate(sources):
         found = _list_source(manifest, fold, source.source, number, base_dir, cache)
-        if _is_folder(source.source, base_dir):
+        if is_folder(source.source, base_dir):
             # Built only when there is a folder, because each file costs a system call.
             taken = taken or _dataset_files(manifest, fold, sources, base_dir)
             found = _not_taken(found, taken)
@@ -113,31 +114,37 @@ def _list_source(
             for record in manifest.train
             if (record.id in labelled) == (source == "train")
         ]
-    if not _is_folder(source, base_dir):
+    if not is_folder(source, base_dir):
         members = list_tars(source, base_dir, cache)
         return [PoolImage(f"@{number}/{name}", m.path, m) for name, m in members]
+    folder = pool_folder(base_dir, source)
+    names = photographs_below(folder)
+    if not names:
+        others = unread_files(folder, below=True)
+        seen = f"; {describe_unread(others)}" if others else ""
+        read = ", ".join(photo_suffixes())
+        raise FsslibError(f"unlabeled: {folder} holds no image ({read}){seen}")
+    for name in names:
+        _check_name(name, folder)
+    # '@' keeps these ids distinct from the dataset's ids.
+    return [PoolImage(f"@{number}/{name}", folder / name) for name in names]
+
+
+def pool_folder(base_dir: Path, source: str) -> Path:
+    """Folder of a source that is neither `train` nor `remaining`.
+
+    Raises:
+        FsslibError: it does not exist.
+    """
     folder = base_dir / source
     if not folder.is_dir():
         raise FsslibError(
             f"unlabeled: {source!r} is neither 'train' nor 'remaining' nor a folder: {folder}"
         )
-    suffixes = photo_suffixes()
-    paths = sorted(
-        p
-        for p in folder.rglob("*")
-        if p.suffix.lower() in suffixes and p.is_file() and not _hidden(p, folder)
-    )
-    if not paths:
-        others = unread_files(folder, below=True)
-        seen = f"; {describe_unread(others)}" if others else ""
-        raise FsslibError(f"unlabeled: {folder} holds no image ({', '.join(suffixes)}){seen}")
-    for path in paths:
-        _check_name(path, folder)
-    # '@' keeps these ids distinct from the dataset's ids.
-    return [PoolImage(f"@{number}/{p.relative_to(folder).as_posix()}", p) for p in paths]
+    return folder
 
 
-def _is_folder(source: str, base_dir: Path) -> bool:
+def is_folder(source: str, base_dir: Path) -> bool:
     """Whether a source is a folder (perhaps a missing one), and not tar files."""
     if source in LABELLED:
         return False
@@ -146,25 +153,19 @@ def _is_folder(source: str, base_dir: Path) -> bool:
 
 def unread_in_pool(sources: Sequence[PoolSource], base_dir: Path) -> dict[Path, tuple[str, ...]]:
     """Folders of the pool -> files in them, or below, that are not read; see `unread_files`."""
-    folders = [base_dir / s.source for s in sources if _is_folder(s.source, base_dir)]
+    folders = [base_dir / s.source for s in sources if is_folder(s.source, base_dir)]
     found = {folder: unread_files(folder, below=True) for folder in folders}
     return {folder: names for folder, names in found.items() if names}
 
 
-def _check_name(path: Path, folder: Path) -> None:
+def _check_name(name: str, folder: Path) -> None:
     """Raise `FsslibError` unless a file name is printable, since names become ids and log lines."""
-    name = str(path.relative_to(folder))
     if not name.isprintable():
         utf8 = "is not UTF-8" if any("\ud800" <= c <= "\udfff" for c in name) else ""
         raise FsslibError(
             f"unlabeled: {name!r} in {folder} has a name "
             f"{'that ' + utf8 if utf8 else 'with control characters'}: rename it"
         )
-
-
-def _hidden(path: Path, folder: Path) -> bool:
-    """Whether a file or a folder on its way is hidden, such as the `._` files of a Mac."""
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 FileKey = tuple[int, int] | str

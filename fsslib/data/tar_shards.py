@@ -110,6 +110,20 @@ def _choices(inside: str, pattern: str) -> list[str]:
     )
 
 
+def tar_files(source: str, base_dir: Path) -> list[Path]:
+    """Paths of the tar files of a source.
+
+    Raises:
+        FsslibError: one does not exist, or braces that mean nothing.
+    """
+    archives = [base_dir / name for name in expand_braces(source)]
+    missing = [path for path in archives if not path.is_file()]
+    if missing:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise FsslibError(f"unlabeled: {missing[0]} does not exist{more}: correct {source!r}")
+    return archives
+
+
 def list_tars(source: str, base_dir: Path, cache: Path | None) -> list[tuple[str, TarMember]]:
     """List the photographs of tar files.
 
@@ -125,11 +139,7 @@ def list_tars(source: str, base_dir: Path, cache: Path | None) -> list[tuple[str
     Raises:
         FsslibError: a tar file is missing, compressed, damaged or hostile, or none holds an image.
     """
-    archives = [base_dir / name for name in expand_braces(source)]
-    missing = [path for path in archives if not path.is_file()]
-    if missing:
-        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise FsslibError(f"unlabeled: {missing[0]} does not exist{more}: correct {source!r}")
+    archives = tar_files(source, base_dir)
     shared = os.path.commonpath([path.parent for path in archives])
     found = []
     for path in archives:

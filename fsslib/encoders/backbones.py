@@ -16,6 +16,9 @@ CHOICES = ", ".join((*BACKBONES, f"{TIMM_PREFIX}NAME", f"{TIMM_PREFIX}NAME@STRID
 NAMED_WEIGHTS = ("installed", "imagenet", "random")
 """Sources of weights other than a file: installed by pip, downloaded, or random for tests."""
 
+WEIGHTS_REMEDY = "set 'weights' to a .pth or .safetensors file of this backbone"
+"""End of the error messages about weights."""
+
 _TIMM_NAME = re.compile(TIMM_PREFIX + r"[A-Za-z0-9_.]+(@[1-9][0-9]?)?")
 
 

@@ -5,8 +5,6 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-WEIGHTS_REMEDY = "set 'weights' to a .pth or .safetensors file of this backbone"
-
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet mean and standard deviation of RGB in 0 to 1; all weight files here expect them."""
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from fsslib.encoders.backbones import BACKBONES, CHOICES
-from fsslib.encoders.base import WEIGHTS_REMEDY, Encoder
+from fsslib.encoders.backbones import BACKBONES, CHOICES, WEIGHTS_REMEDY
+from fsslib.encoders.base import Encoder
 from fsslib.errors import FsslibError, reason
 
 STRIDE = 8

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, interpolate
 
-from fsslib.encoders.backbones import TIMM_PREFIX
-from fsslib.encoders.base import MEAN, STD, WEIGHTS_REMEDY, Encoder
+from fsslib.encoders.backbones import TIMM_PREFIX, WEIGHTS_REMEDY
+from fsslib.encoders.base import MEAN, STD, Encoder
 from fsslib.encoders.hub import impatient
 from fsslib.errors import FsslibError, reason
 

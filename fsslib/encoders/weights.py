@@ -13,7 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from fsslib.encoders.base import WEIGHTS_REMEDY, Encoder
+from fsslib.encoders.backbones import WEIGHTS_REMEDY
+from fsslib.encoders.base import Encoder
+from fsslib.encoders.identity import require_weights
 from fsslib.encoders.installed import installed_file
 from fsslib.errors import FsslibError, reason
 
@@ -55,8 +57,7 @@ def load_weights(encoder: Encoder, source: str | Path, seed: int = 0) -> None:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise FsslibError(f"weights: {path} does not exist: {WEIGHTS_REMEDY}")
+    require_weights(path)
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))

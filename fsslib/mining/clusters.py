@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from fsslib.errors import FsslibError
 from fsslib.files.storage import create_hdf5, read_array, read_hdf5
+from fsslib.mining.feature_files import UNKNOWN, Origin, read_origin, write_origin
 from fsslib.mining.prototypes import FoldPrototypes
 
 KIND, VERSION = "clusters", 1
@@ -32,12 +33,14 @@ class Clusters:
         inertia: sum of squared distances to the centres.
         silhouette: silhouette score of a random sample of prototypes, -1 to 1; 0 when the sample
             has one sub-cluster only, or a sub-cluster of its own for each prototype.
+        origin: what made the features.
     """
 
     prototypes: NDArray[np.float32]
     assignment: NDArray[np.int64]
     inertia: float
     silhouette: float
+    origin: Origin = UNKNOWN
 
     @property
     def k(self) -> int:
@@ -84,7 +87,11 @@ def cluster_prototypes(
     background = prototypes.background.mean(axis=0, dtype=np.float64)
     representatives = np.vstack([background[None], model.cluster_centers_[order]])
     return Clusters(
-        representatives.astype(np.float32), rank[model.labels_], float(model.inertia_), quality
+        representatives.astype(np.float32),
+        rank[model.labels_],
+        float(model.inertia_),
+        quality,
+        prototypes.origin,
     )
 
 
@@ -111,6 +118,7 @@ def _silhouette(samples: NDArray[np.float32], labels: NDArray[np.int32], seed: i
 def save_clusters(clusters: Clusters, prototypes: FoldPrototypes, path: Path) -> None:
     """Write the sub-clusters and the assignment of the foreground prototypes."""
     with create_hdf5(path, KIND, VERSION) as file:
+        write_origin(file, clusters.origin)
         file.put("prototypes", clusters.prototypes)
         file.put("assignment", clusters.assignment)
         file.put("class_id", prototypes.foreground_class)
@@ -131,6 +139,7 @@ def load_clusters(path: Path) -> Clusters:
             read_array(file, "assignment", "int64", None),
             float(file.attrs["inertia"]),
             float(file.attrs["silhouette"]),
+            read_origin(file),
         )
 
 

@@ -30,7 +30,18 @@ from fsslib.files.storage import (
     require_form,
     telling_damage,
 )
-from fsslib.mining.feature_files import KIND, REMEDY, VERSION, FloatRows, IntRows, feature_files
+from fsslib.mining.feature_files import (
+    KIND,
+    REMEDY,
+    UNKNOWN,
+    VERSION,
+    FloatRows,
+    IntRows,
+    Origin,
+    feature_files,
+    features_origin,
+    write_origin,
+)
 from fsslib.mining.pooling import image_embedding, masked_sums
 
 Dtype = Literal["int8", "float16"]
@@ -135,16 +146,20 @@ def quantise(rows: FloatRows, dtype: Dtype) -> tuple[Packed, FloatRows]:
     return packed, scale.astype(np.float32)
 
 
-def write_shard(path: Path, images: Iterable[ImageFeature], dtype: Dtype | None) -> None:
+def write_shard(
+    path: Path, images: Iterable[ImageFeature], dtype: Dtype | None, origin: Origin = UNKNOWN
+) -> None:
     """Write one shard atomically; dense features are written one image at a time to save memory.
 
     Args:
         path: file to write.
         images: images in the order of the shard, at least one.
         dtype: type of the images' dense features (see `describe_image`), or None.
+        origin: what made them.
     """
     with create_hdf5(path, KIND, VERSION) as file:
         file.text("dense", dtype or "none")
+        write_origin(file, origin)
         kept, start = [], [0]
         for image in images:
             if image.packed is not None:
@@ -165,10 +180,16 @@ def write_shard(path: Path, images: Iterable[ImageFeature], dtype: Dtype | None)
 
 
 class FeatureStore:
-    """Reader of a folder of shards that `write_shard` wrote; `features` opens one at a time."""
+    """Reader of a folder of shards that `write_shard` wrote; `features` opens one at a time.
+
+    Attributes:
+        files: the shards.
+        dense: whether dense features were kept.
+        origin: what made the features.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.files = feature_files(folder)
+        self.files, self.origin = feature_files(folder), features_origin(folder)
         self._where: dict[str, tuple[int, int]] = {}
         for number, path in enumerate(self.files):
             with read_hdf5(path, KIND, VERSION, REMEDY) as file:

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from fsslib.data.folds import BACKGROUND
 from fsslib.errors import FsslibError
 from fsslib.files.storage import create_hdf5, read_array, read_hdf5, read_ids
-from fsslib.mining.feature_files import prototype_rows
+from fsslib.mining.feature_files import (
+    UNKNOWN,
+    Origin,
+    features_origin,
+    prototype_rows,
+    read_origin,
+    write_origin,
+)
 
 KIND, VERSION = "prototypes", 1
 REMEDY = "run the stage 'collect' again"
@@ -25,12 +32,14 @@ class PrototypeTable:
         class_id: (n,) int64.
         sums: (n, C) float32, sums of the features over the class's pixels.
         counts: (n,) float32, number of those pixels.
+        origin: what made the features.
     """
 
     image_id: NDArray[np.str_]
     class_id: NDArray[np.int64]
     sums: NDArray[np.float32]
     counts: NDArray[np.float32]
+    origin: Origin = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -42,20 +51,24 @@ class FoldPrototypes:
         foreground_class: (n_fg,) int64.
         foreground_image: (n_fg,) image ids.
         background: (n_bg, C) float32, one per labelled image that has background pixels.
+        origin: what made the features.
     """
 
     foreground: NDArray[np.float32]
     foreground_class: NDArray[np.int64]
     foreground_image: NDArray[np.str_]
     background: NDArray[np.float32]
+    origin: Origin = UNKNOWN
 
 
 def collect_prototypes(folder: Path) -> PrototypeTable:
     """Gather the sums of all shards in a feature store into one table, sorted by image and class.
 
     Raises:
-        FsslibError: the folder holds no features, or no prototype.
+        FsslibError: the folder holds no features, or no prototype, or not all shards were made with
+            the same weights.
     """
+    origin = features_origin(folder)
     ids, classes, sums, counts = [], [], [], []
     for owner, class_id, row_sum, row_count in prototype_rows(folder):
         ids += owner
@@ -67,7 +80,11 @@ def collect_prototypes(folder: Path) -> PrototypeTable:
     image_id, class_id = np.array(ids), np.concatenate(classes)
     order = np.lexsort((class_id, image_id))
     return PrototypeTable(
-        image_id[order], class_id[order], np.concatenate(sums)[order], np.concatenate(counts)[order]
+        image_id[order],
+        class_id[order],
+        np.concatenate(sums)[order],
+        np.concatenate(counts)[order],
+        origin,
     )
 
 
@@ -99,12 +116,14 @@ def fold_prototypes(
         foreground_class=table.class_id[is_base],
         foreground_image=table.image_id[is_base],
         background=(sums[present] / counts[present, None]).astype(np.float32),
+        origin=table.origin,
     )
 
 
 def save_prototypes(table: PrototypeTable, path: Path) -> None:
     """Write the table as HDF5."""
     with create_hdf5(path, KIND, VERSION) as file:
+        write_origin(file, table.origin)
         file.put("image_id", np.char.encode(table.image_id))
         file.put("class_id", table.class_id)
         file.put("sum", table.sums)
@@ -119,4 +138,5 @@ def load_prototypes(path: Path) -> PrototypeTable:
         if not counts.size or counts.min() <= 0:
             raise ValueError("a row of no pixel")
         ids = np.array(read_ids(file, len(sums)))
-        return PrototypeTable(ids, read_array(file, "class_id", "int64", len(sums)), sums, counts)
+        classes = read_array(file, "class_id", "int64", len(sums))
+        return PrototypeTable(ids, classes, sums, counts, read_origin(file))

@@ -2,6 +2,7 @@
 
 from fsslib.encoders.base import Encoder
 from fsslib.encoders.build import build_encoder
+from fsslib.encoders.identity import weights_identity
 from fsslib.encoders.running import (
     PhotographEncoder,
     Precision,
@@ -10,6 +11,7 @@ from fsslib.encoders.running import (
     one_thread_each,
 )
 from fsslib.encoders.weights import load_weights
+from fsslib.mining.feature_files import Origin
 from fsslib.ranks import read_ranks
 from stages.support.inputs import weights_source
 from stages.support.params import (
@@ -23,6 +25,12 @@ def initial_encoder(params: EncoderParams) -> Encoder:
     encoder = build_encoder(params.backbone)
     load_weights(encoder, weights_source(params), params.seed)
     return encoder
+
+
+def features_origin(params: EncoderParams) -> Origin:
+    """What features that fit the params are made with; a file of weights is hashed."""
+    weights = weights_identity(params.backbone, weights_source(params), params.seed)
+    return Origin(params.backbone, weights, params.long_side)
 
 
 def initial_encode(

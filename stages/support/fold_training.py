@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from fsslib.data.manifest import Manifest
 from fsslib.encoders.running import Precision, choose_device
 from fsslib.files.shards import file_digest, scratch_key
 from fsslib.mining.clusters import load_clusters
+from fsslib.mining.feature_files import Origin, require_origin
 from fsslib.mining.pseudo_masks import PseudoMasks
 from fsslib.ranks import Ranks, read_ranks
 from fsslib.training.across_ranks import require_same_step
@@ -26,8 +27,8 @@ from fsslib.training.trained_on import TrainedOn
 from fsslib.training.trainer import Row, Trainer, TrainSettings
 from stages.support import paths
 from stages.support.common import Bar, as_json
-from stages.support.encoders import initial_encoder
-from stages.support.inputs import encoder_key, open_manifest, open_pool
+from stages.support.encoders import features_origin, initial_encoder
+from stages.support.inputs import open_manifest, open_pool
 from stages.support.params import (
     Runtime,
     Training,
@@ -35,6 +36,7 @@ from stages.support.params import (
 )
 from stages.support.precision import run_precision
 from stages.support.stopping import GracefulStop, ignore_signals
+from stages.support.unfinished import unfinished_key
 from stages.support.waiting import Waited
 from stages.support.watch import Watch
 from stages.support.workers import count_workers
@@ -65,19 +67,21 @@ def train_fold(fold: int, params: TrainParams, runtime: Runtime, outputs: Output
     ranks.require_together("train")
     precision = run_precision(params.training.precision, runtime, "training.precision")
     manifest = open_manifest()
-    about = _about(manifest, fold, params, precision)
+    about, origin = _about(manifest, fold, params, precision), features_origin(params)
     device = _device(runtime, ranks)
     if device.type == "cpu" and params.training.threads is not None:
         torch.set_num_threads(params.training.threads)
     batches = _batches(manifest, fold, params, ranks, device)
     trainer = Trainer(
         initial_encoder(params),
-        _classes(manifest, fold, params),
+        _classes(manifest, fold, params, origin),
         _settings(params, precision),
         device,
         ranks,
     )
-    checkpoint = paths.SCRATCH / f"train-{_key(fold, params, about)}" / "checkpoint.safetensors"
+    checkpoint = (
+        paths.SCRATCH / f"train-{_key(fold, params, about, origin)}" / "checkpoint.safetensors"
+    )
     history = restore_checkpoint(trainer, checkpoint) if checkpoint.exists() else []
     require_same_step(trainer.step_number, ranks)
     watch = None
@@ -181,12 +185,12 @@ def _about(
     return {"fold": fold, **as_json(params), "training": training, **seen}
 
 
-def _classes(manifest: Manifest, fold: int, params: TrainParams) -> int | None:
+def _classes(manifest: Manifest, fold: int, params: TrainParams, origin: Origin) -> int | None:
     """Classes of the auxiliary head, with the background; None without a head."""
     if not params.mine:
         return None
     if params.miner == "clusters":
-        return load_clusters(paths.clusters(fold)).k + 1
+        return _sub_clusters(fold, origin) + 1
     return 1 + len(manifest.base(fold))
 
 
@@ -250,12 +254,25 @@ def _loader(
     )
 
 
-def _key(fold: int, params: TrainParams, about: Mapping[str, Any]) -> str:
-    used = [paths.MANIFEST]
+def _sub_clusters(fold: int, origin: Origin) -> int:
+    """K of the fold, whose sub-clusters have to be those of the weights that training starts from.
+
+    Raises:
+        FsslibError: they were made with other weights or at another size.
+    """
+    clusters = load_clusters(paths.clusters(fold))
+    require_origin(clusters.origin, origin, paths.clusters(fold), "extract")
+    return clusters.k
+
+
+def _key(fold: int, params: TrainParams, about: Mapping[str, Any], origin: Origin) -> str:
+    used, outside = [paths.MANIFEST], ["train_photographs", "train_masks"]
+    if params.mine:
+        outside.append("pool")
     if params.mine and params.miner == "clusters":
         used += [paths.clusters(fold), *sorted(paths.pseudo_masks(fold).glob("*.zip"))]
     digests = [file_digest(p) for p in used]
-    return scratch_key("train", about, encoder_key(params), digests)
+    return scratch_key("train", about, asdict(origin), digests, unfinished_key(*outside))
 
 
 def _log(live: Live, row: Row) -> None:

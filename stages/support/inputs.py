@@ -52,8 +52,3 @@ def weights_source(params: EncoderParams) -> str:
     if params.weights in NAMED_WEIGHTS:
         return params.weights
     return str(project_root() / params.weights)
-
-
-def encoder_key(params: EncoderParams) -> list[object]:
-    """Params that decide the initial encoder and its input size, for scratch keys."""
-    return [params.backbone, params.weights, params.seed, params.long_side]

@@ -6,10 +6,9 @@ inherits from all models, so every key has one definition, and unknown keys are 
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from stages.support.param_types import (
-    Backbone,
     BatchSize,
     Count,
     LongSide,
@@ -19,17 +18,16 @@ from stages.support.param_types import (
     PrecisionName,
     Seed,
     Share,
-    Weights,
     WorkerCount,
     first_seeds,
-    sources_listed,
 )
-
-
-class Section(BaseModel):
-    """Base of all models: frozen, strict about keys and types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+from stages.support.params_outside import (
+    DatasetParams,
+    FingerprintParams,
+    Section,
+    SourcesParams,
+    WeightsParams,
+)
 
 
 class Scenes(Section):
@@ -46,13 +44,6 @@ class Regions(Section):
 
     kind: Literal["label", "component"]
     min_area: Share
-
-
-class Source(Section):
-    """One source of pool images."""
-
-    source: Annotated[str, Field(min_length=1)]
-    cap: Count | None = None
 
 
 class Training(Section):
@@ -101,25 +92,13 @@ class Runtime(Section):
 Folds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 Shots = Annotated[list[Count], Field(min_length=1)]
 Seeds = Annotated[list[Seed], Field(min_length=1), BeforeValidator(first_seeds)]
-Unlabeled = Annotated[list[Source], Field(min_length=1), BeforeValidator(sources_listed)]
 
 
-class PrepareParams(Section):
+class PrepareParams(DatasetParams):
     """Keys of `prepare`."""
 
-    dataset: Literal["procedural", "pascal", "coco", "folder"]
-    data_root: Annotated[str, Field(min_length=1)] | None
     coco_folds: Literal["contiguous", "strided"]
-    holdout: Annotated[int, Field(ge=0)] | None
     scenes: Scenes
-
-    @model_validator(mode="after")
-    def _root_given(self) -> "PrepareParams":
-        if self.dataset != "procedural" and self.data_root is None:
-            raise ValueError(
-                f"data_root: null, but dataset {self.dataset} needs its folder: set data_root"
-            )
-        return self
 
 
 class SizeParams(Section):
@@ -128,11 +107,9 @@ class SizeParams(Section):
     long_side: LongSide | None
 
 
-class EncoderParams(SizeParams):
+class EncoderParams(SizeParams, WeightsParams):
     """Keys of every stage that encodes with the initial weights."""
 
-    backbone: Backbone
-    weights: Weights
     seed: Seed
 
 
@@ -166,10 +143,9 @@ class ClusterParams(Section):
     seed: Seed
 
 
-class PoolParams(Section):
+class PoolParams(SourcesParams):
     """Keys of every stage that lists the pool."""
 
-    unlabeled: Unlabeled
     seed: Seed
 
 
@@ -259,6 +235,7 @@ class SummarizeParams(Section):
 
 
 STAGES: dict[str, type[Section]] = {
+    "fingerprint": FingerprintParams,
     "prepare": PrepareParams,
     "extract": ExtractParams,
     "collect": CollectParams,
@@ -274,6 +251,7 @@ STAGES: dict[str, type[Section]] = {
 
 
 class Params(
+    FingerprintParams,
     PrepareParams,
     ExtractParams,
     ClusterParams,

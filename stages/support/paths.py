@@ -6,11 +6,17 @@ DATA = Path("data")
 RESULTS = Path("results")
 SCRATCH = Path(".scratch")
 
+FINGERPRINT = DATA / "fingerprint"
 PREPARE = DATA / "prepare"
 MANIFEST = PREPARE / "manifest.json"
 EXTRACT = DATA / "extract"
 PROTOTYPES = DATA / "collect" / "prototypes.h5"
 METRICS = RESULTS / "metrics.json"
+
+
+def fingerprint(name: str) -> Path:
+    """Hashes of one group of files that lie outside."""
+    return FINGERPRINT / f"{name}.txt"
 
 
 def clusters(fold: int) -> Path:

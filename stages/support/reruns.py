@@ -55,7 +55,7 @@ def read_pipeline(path: Path = DVC_YAML) -> dict[str, Any]:
 def runs(
     pipeline: Mapping[str, Any], params: Mapping[str, Any], stale: Collection[str] = ()
 ) -> frozenset[Run]:
-    """List the runs of an experiment with these params; frozen stages never run.
+    """List the runs of an experiment with these params, without stages that run always or never.
 
     Args:
         pipeline: the stages of dvc.yaml.
@@ -73,6 +73,13 @@ def runs(
         return hashlib.sha256(text.encode()).hexdigest()
 
     return frozenset(Run(step.stage, step.name, key(n)) for n, step in enumerate(steps))
+
+
+def readers(
+    pipeline: Mapping[str, Any], params: Mapping[str, Any], files: Collection[str]
+) -> set[str]:
+    """Names as in `Run.name` of the runs that depend on one of these files themselves."""
+    return {s.name for s in _steps(pipeline, params["folds"]) if set(s.deps) & set(files)}
 
 
 def code(pipeline: Mapping[str, Any]) -> list[str]:
@@ -133,7 +140,8 @@ def counts(found: Collection[Run], pipeline: Mapping[str, Any]) -> dict[str, int
 
 def _steps(pipeline: Mapping[str, Any], folds: Sequence[int]) -> Iterator[_Step]:
     for stage, body in pipeline.items():
-        if body.get("frozen"):
+        # What a stage that always runs writes is decided by params that its readers have, too.
+        if body.get("frozen") or body.get("always_changed"):
             continue
         for fold in folds if "matrix" in body else [None]:
             outs = [*body.get("outs", []), *body.get("metrics", []), *body.get("plots", [])]

@@ -8,7 +8,7 @@ import typer
 
 from fsslib.datasets.labels.detect import FORMATS
 from fsslib.datasets.layout import count_listed
-from fsslib.datasets.sources.check import check_dataset
+from fsslib.datasets.sources.check import Finding, check_dataset
 from fsslib.datasets.sources.coco import prepare_coco
 from fsslib.datasets.sources.folder import FolderOptions, prepare_folder
 from fsslib.datasets.sources.pascal import prepare_pascal
@@ -18,6 +18,7 @@ from stages.support.common import Bar, command, project_root, say
 from stages.support.data_report import SHOWN, print_report, print_tables, say_folder, say_placed
 from stages.support.inputs import read_params
 from stages.support.options import ManyValues
+from stages.support.outside import changed_since
 
 app = typer.Typer(
     add_completion=False,
@@ -234,7 +235,8 @@ def check(
 ) -> None:
     """Decode every listed photograph and mask and report all that is wrong, in one run.
 
-    Prints per-class and per-fold tables. Exit code 1 when there is a problem.
+    Prints per-class and per-fold tables. Names photographs and masks that changed since the last
+    `dvc repro`, if the folder is data_root of params.yaml. Exit code 1 when there is a problem.
     """
     if root is None:
         params = read_params()
@@ -245,6 +247,8 @@ def check(
             coco_folds = params.coco_folds
     with Bar("Checking", count_listed(root)) as bar:
         report = check_dataset(root, dataset, coco_folds, processes, bar.advance)
+    told = changed_since(root, report.hashes)
+    report.findings += [Finding("warning", "changed", text) for text in told]
     print_report(report, None if show_all else SHOWN)
     problems = len(report.problems)
     warnings = len(report.findings) - problems

@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 import fsslib
 
 STEPS = (
+    "fingerprint",
     "prepare",
     "extract",
     "collect",

@@ -20,6 +20,7 @@ from stages.support.dvc_queue import (
     wait_for,
 )
 from stages.support.external import run
+from stages.support.outside_now import OutsideNow
 from stages.support.params import (
     Params,
 )
@@ -28,7 +29,7 @@ from stages.support.params_file import (
     load_params,
 )
 from stages.support.recorded import recorded_experiments, same_code, with_changes, with_params
-from stages.support.reruns import Run, code, counts, read_pipeline, remembered, runs, waves
+from stages.support.reruns import Run, code, counts, read_pipeline, readers, remembered, runs, waves
 
 FINISHED = "finished"
 
@@ -79,9 +80,9 @@ def main(
     Reads params.yaml, dvc.yaml and DVC's experiments. Writes only to DVC's queue, or with --start
     also runs it. Each experiment is a plain `dvc exp run --queue`, printed before it runs. Params
     that the table does not set are those of params.yaml. Experiments that are finished or queued
-    with the same params and code are skipped. First it prints how many models the sweep trains and
-    how often it encodes, from the lists of params and deps in dvc.yaml. `fss table` shows the
-    results.
+    with the same params, code and files outside are skipped. First it prints how many models the
+    sweep trains and how often it encodes, from the lists of params and deps in dvc.yaml. `fss
+    table` shows the results.
     """
     sweep, params, pipeline = find_sweep(name, images), load_params(), read_pipeline()
     check_ready([*code(pipeline), str(PARAMS_FILE)])
@@ -106,18 +107,20 @@ def make_plan(sweep: Sweep, params: Params, pipeline: dict[str, Any], replace: b
     """Compare what a sweep needs with what is finished, queued and in the workspace.
 
     Raises:
-        FsslibError: an experiment of the same name and commit has other params, or other code.
+        FsslibError: an experiment of the same name and commit has other params, other code or
+            other files outside.
     """
     files, recorded, queued = code(pipeline), recorded_experiments(), queue_status()
-    baseline = run(["git", "rev-parse", "HEAD"]).strip()
+    baseline, now = run(["git", "rev-parse", "HEAD"]).strip(), OutsideNow(pipeline)
+    stale = stale_stages() | readers(pipeline, _plain(params), now.changed(params))
     done = set(runs(pipeline, _plain(params)))
-    done &= runs(pipeline, _plain(params), stale_stages())
+    done &= runs(pipeline, _plain(params), stale)
     kept, skipped, replaced, wanted = remembered(pipeline), {}, [], {}
     for experiment in sweep.experiments:
         changed = with_changes(params, experiment.changes)
         wanted[experiment.name] = runs(pipeline, _plain(changed))
         same = with_params(recorded, experiment.name, changed)
-        if any(same_code(found.commit, files) for found in same):
+        if any(same_code(e.commit, files) and now.same(e.commit, changed) for e in same):
             skipped[experiment.name] = FINISHED
             done |= {r for r in wanted[experiment.name] if r.stage in kept}
         elif queued.get(experiment.name) in WAITING:
@@ -126,8 +129,8 @@ def make_plan(sweep: Sweep, params: Params, pipeline: dict[str, Any], replace: b
             replaced.append(experiment.name)
     if replaced and not replace:
         raise FsslibError(
-            f"{replaced[0]} is there with other params or code: commit what you changed, so that "
-            "new experiments hang under a new commit, or replace it with --replace"
+            f"{replaced[0]} is there with other params, code or files outside: commit what you "
+            "changed, so that new experiments hang under a new commit, or replace it with --replace"
         )
     todo = [e for e in sweep.experiments if e.name not in skipped]
     groups = waves([wanted[e.name] for e in todo], done)

@@ -19,6 +19,7 @@ from fsslib.experiments.table import (
 from fsslib.files.storage import read_json, write_bytes
 from stages.support import paths
 from stages.support.common import command, make_app, say
+from stages.support.outside_now import OutsideNow
 from stages.support.params import (
     Params,
 )
@@ -61,8 +62,9 @@ def main(
     """Show the experiments of `fss sweep NAME` as a table: folds as columns, mean and deviation.
 
     Reads params.yaml, dvc.yaml and DVC's finished experiments. Prints the table, or writes --out.
-    An experiment counts only if it was run with the current params.yaml; others are `not run`. The
-    paper's numbers stand beside ours, and are marked if params.yaml is not the paper's setting.
+    An experiment counts only if it was run with the current params.yaml and the files that now lie
+    outside of the project; others are `not run`. The paper's numbers stand beside ours, and are
+    marked if params.yaml is not the paper's setting.
     """
     sweep, params = find_sweep(name, images), load_params()
     if format not in FORMATS:
@@ -86,9 +88,10 @@ def main(
 def compare(sweep: Sweep, params: Params, shot: int) -> Comparison:
     """Gather the finished experiments of a sweep."""
     shots = sweep.shots or [shot] * len(sweep.experiments)
-    files, recorded = code(read_pipeline()), recorded_experiments()
+    pipeline, recorded = read_pipeline(), recorded_experiments()
+    files, now = code(pipeline), OutsideNow(pipeline)
     rows = [
-        _row(experiment, number, recorded, params, files, sweep.timed)
+        _row(experiment, number, recorded, params, files, now, sweep.timed)
         for experiment, number in zip(sweep.experiments, shots, strict=True)
     ]
     what = "mIoU" if sweep.shots else f"{shot}-shot mIoU"
@@ -104,11 +107,13 @@ def _row(
     recorded: Sequence[Recorded],
     params: Params,
     files: Sequence[str],
+    now: OutsideNow,
     timed: bool,
 ) -> Row:
-    """The newest run with these params; a run with the present code comes first."""
+    """The newest run with these params and files; a run with the present code comes first."""
     changed = with_changes(params, experiment.changes)
-    found = list(with_params(recorded, experiment.name, changed))
+    same = with_params(recorded, experiment.name, changed)
+    found = [e for e in same if now.same(e.commit, changed)]
     present = [e for e in found if same_code(e.commit, files)]
     for chosen in [*present, *found]:
         measured = _measured(chosen, f"shot{shot}", params.folds, timed)

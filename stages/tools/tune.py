@@ -29,6 +29,7 @@ from stages.support.common import command, make_app, say
 from stages.support.dvc_queue import check_ready, queue_command
 from stages.support.external import run
 from stages.support.inputs import open_manifest
+from stages.support.outside_now import OutsideNow
 from stages.support.params import Params
 from stages.support.params_file import PARAMS_FILE, load_params, parse_params
 from stages.support.recorded import (
@@ -147,12 +148,14 @@ def _queue(
 
 def _scores(found: Sequence[Choice], fold: int, count: int, params: Params) -> list[Scored | None]:
     """The scores of each choice, or None where an experiment is missing."""
-    files, recorded = code(read_pipeline()), recorded_experiments()
+    pipeline, recorded = read_pipeline(), recorded_experiments()
+    files, now = code(pipeline), OutsideNow(pipeline)
 
     def score(choice: Choice, group: int) -> float | None:
         row = experiment(choice, fold, group)
         changed = with_changes(params, row.changes)
-        runs = list(with_params(recorded, row.name, changed))
+        found = with_params(recorded, row.name, changed)
+        runs = [r for r in found if now.same(r.commit, changed)]
         for made in sorted(runs, key=lambda r: not same_code(r.commit, files)):
             results = results_of(made.commit, paths.RESULTS / "scores.json") or {}
             what = "baseline" if TUNED_BASELINE in choice else "miou"

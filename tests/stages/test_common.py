@@ -12,9 +12,7 @@ from typer.testing import CliRunner
 from fsslib.errors import FsslibError
 from stages.support import common
 from stages.support.common import Bar, as_json, command, make_app, project_root, say
-from stages.support.params import (
-    Source,
-)
+from stages.support.params_outside import Source
 
 ROOT = Path(__file__).parents[2]
 RESUMES = "run the same command again"

@@ -28,7 +28,7 @@ TRAIN = [(1, 3), (2, 4), (3,), (4,), (3, 4), (1, 4), (2, 3), (4, 3)]
 VAL = [(1,), (2,), (1, 2), (1,), (2,), (3,), (3, 4), (4,), (1, 2)]
 STEPS = ("prepare", "extract", "collect", "cluster", "annotate", "train", "index", "episodes",
          "evaluate", "summarize")  # fmt: skip
-ALL_FOLDS = ("prepare", "extract", "collect", "summarize")
+ALL_FOLDS = ("fingerprint", "prepare", "extract", "collect", "summarize")
 PARAMS = {
     "dataset": "folder",
     "data_root": "photos",

@@ -1,5 +1,6 @@
 """Checking a dataset folder: everything that is wrong with it, in one run."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ from fsslib.data.manifest import ImageRecord, Manifest, load_manifest
 from fsslib.data.palette import voc_palette
 from fsslib.datasets.counting import (
     Measured,
-    content_digest,
     count_values,
     map_in_processes,
     read_bytes,
@@ -37,7 +37,7 @@ class Finding:
     Attributes:
         level: `problem` or `warning`.
         kind: `list or pair`, `image`, `mask`, `size or class id`, `palette`, `duplicate`,
-            `content` or `numbers`.
+            `content`, `numbers` or `changed`.
         message: one line: the file, what is wrong, what to do.
     """
 
@@ -62,6 +62,7 @@ class CheckReport:
         turned: photographs with an EXIF rotation.
         unlisted: files that no list names.
         no_class: training images that hold no class at all.
+        hashes: path of each photograph and mask -> SHA-256, None where it cannot be read.
         classes: per-class table of the sound images.
         folds: per-fold table of the sound images.
     """
@@ -77,6 +78,7 @@ class CheckReport:
     turned: int = 0
     unlisted: int = 0
     no_class: int = 0
+    hashes: dict[str | None, str | None] = field(default_factory=dict)
     classes: list[ClassRow] = field(default_factory=list)
     folds: list[FoldRow] = field(default_factory=list)
 
@@ -99,7 +101,8 @@ class _Inspected:
     findings: tuple[Finding, ...] = ()
     image_mode: str | None = None
     mask_mode: str | None = None
-    image_digest: str | None = None
+    image_hash: str | None = None
+    mask_hash: str | None = None
     orientation: int = 1
 
 
@@ -122,15 +125,14 @@ def palette_problem(palette: list[int], values: Mapping[int, int]) -> str | None
 
 
 def _palette_name(palette: list[int]) -> str:
-    reference = voc_palette()
-    known = tuple(palette[:768]) == reference[: len(palette)]
+    known = tuple(palette[:768]) == voc_palette()[: len(palette)]
     return "VOC palette" if known else "other palette"
 
 
 def _inspect(task: tuple[Path, Entry]) -> _Inspected:
     root, entry = task
     findings: list[Finding] = []
-    size = digest = image_mode = mask_mode = count = None
+    size = image_mode = mask_mode = count = image_hash = mask_hash = None
     orientation = 1
     if entry.image is not None:
         try:
@@ -138,12 +140,14 @@ def _inspect(task: tuple[Path, Entry]) -> _Inspected:
             photograph = decode_photograph(root / entry.image, content)
             size, image_mode = photograph.values.shape[:2], photograph.kind
             orientation = photograph.orientation
-            digest = content_digest(content)
+            image_hash = hashlib.sha256(content).hexdigest()
         except FsslibError as error:
             findings.append(Finding("problem", "image", str(error)))
     if entry.mask is not None:
         try:
-            values, palette = decode_mask(root / entry.mask)
+            content = read_bytes("mask", root / entry.mask)
+            mask_hash = hashlib.sha256(content).hexdigest()
+            values, palette = decode_mask(root / entry.mask, content)
             count = count_values(values)
             mask_mode = f"P, {_palette_name(palette)}" if palette else "L, no palette"
             wrong = palette_problem(palette, count.pixels) if palette else None
@@ -156,15 +160,17 @@ def _inspect(task: tuple[Path, Entry]) -> _Inspected:
             findings.append(Finding("problem", "mask", str(error)))
     shape = None if size is None else (size[0], size[1])
     measured = Measured(shape, count)
-    return _Inspected(entry, measured, tuple(findings), image_mode, mask_mode, digest, orientation)
+    return _Inspected(
+        entry, measured, tuple(findings), image_mode, mask_mode, image_hash, mask_hash, orientation
+    )
 
 
 def _find_duplicates(inspected: list[_Inspected]) -> list[Finding]:
     """Photographs of equal bytes: a problem across the splits, a warning inside one."""
     groups: dict[str, list[Entry]] = {}
     for item in inspected:
-        if item.image_digest is not None:
-            groups.setdefault(item.image_digest, []).append(item.entry)
+        if item.image_hash is not None:
+            groups.setdefault(item.image_hash, []).append(item.entry)
     findings = []
     for group in groups.values():
         if len(group) < 2:
@@ -266,6 +272,7 @@ def _collect(
     sizes = []
     for item in inspected:
         report.findings += item.findings
+        report.hashes |= {item.entry.image: item.image_hash, item.entry.mask: item.mask_hash}
         report.image_modes.update([item.image_mode] if item.image_mode else [])
         report.mask_modes.update([item.mask_mode] if item.mask_mode else [])
         report.turned += item.orientation != 1
