@@ -100,7 +100,7 @@ def _dataset(
     if not root.is_dir():
         raise FsslibError(
             f"data_root: {params.data_root} is not a folder (looked at {root}); to go on without "
-            "it from what is computed: dvc freeze fingerprint prepare"
+            "it from what is computed: dvc freeze fingerprint"
         )
     # With a holdout, no validation image is opened: training images take their place.
     splits = SPLITS if params.holdout is None else ("train",)
