@@ -223,6 +223,12 @@ def test_a_value_listed_twice_is_refused(raw, path, key):
     assert message.endswith("list each once")
 
 
+def test_an_unknown_miner_is_told_all_three(raw, path):
+    message = refused(dump(edited(raw, "miner", "moco"), path))
+    assert message.startswith("miner: 'moco': ")
+    assert all(f"'{miner}'" in message for miner in ("clusters", "simclr", "cct"))
+
+
 def test_scales_in_the_wrong_order_are_refused(raw, path):
     raw["training"].update(scale_min=2.0, scale_max=0.5)
     message = refused(dump(raw, path))
