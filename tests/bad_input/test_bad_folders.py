@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from stages import annotate, evaluate, extract, index
+from fsslib.data import pool
+from stages import evaluate, extract
 from tests.support.world import Case, all_of, gone, link, nothing, put, run, set_params
 
 STAGES = {
@@ -99,8 +100,8 @@ def test_a_full_disk_is_one_line_and_with_space_the_stage_succeeds(check, projec
 
 VANISHING = {
     "extract": (extract, "photos"),
-    "annotate --fold 0": (annotate, "photos"),
-    "index --fold 0": (index, "photos"),
+    "annotate --fold 0": (pool, "photos"),
+    "index --fold 0": (pool, "photos"),
     "evaluate --fold 0": (evaluate, "photos"),
 }
 

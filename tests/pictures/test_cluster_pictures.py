@@ -218,9 +218,8 @@ def test_a_sub_cluster_of_few_prototypes_has_a_shorter_row(discs, rows):
 def test_many_sub_clusters_are_cut_off_and_the_last_caption_says_so(discs, rows, k):
     clusters, prototypes = of_manifest(discs, 1)
     copies = -(-k // len(prototypes.foreground))
-    many = FoldPrototypes(
-        *(np.concatenate([value] * copies)[:k] for value in vars(prototypes).values())
-    )
+    arrays = {n: v for n, v in vars(prototypes).items() if isinstance(v, np.ndarray) and v.ndim}
+    many = replace(prototypes, **{n: np.concatenate([v] * copies)[:k] for n, v in arrays.items()})
     clusters = clusters_of(many.foreground, np.arange(1, k + 1))
     cluster_sheet(discs, clusters, many)
     captions = [row[0][0] for row in rows]
