@@ -178,7 +178,10 @@ def test_the_table_shows_what_was_run_with_the_present_params(project, fss):
     assert fss(table, "table3").stdout.count("| not run |") == 3
     conflict = CliRunner().invoke(sweep.app, ["table3"])
     assert conflict.exit_code == 1
-    assert "table3-baseline is there with other params, code or files outside: commit" in conflict.stderr
+    assert (
+        "table3-baseline is there with other params, code or files outside: commit"
+        in conflict.stderr
+    )
     replaced = fss(sweep, "table3", "--replace", "--dry-run").stdout.splitlines()
     assert replaced[0] == "dvc exp remove table3-baseline"
     assert len(replaced) == 6
