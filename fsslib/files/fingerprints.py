@@ -28,6 +28,8 @@ RECENT_NS = 2 * 10**9
 
 A second change within one tick of the file system's clock (2 s on FAT) would not show.
 """
+HASH_AND_SPACE = 65
+"""Characters before the stamp in a line of the memory."""
 PART = 1 << 20
 """Bytes read at once."""
 
@@ -67,25 +69,29 @@ def hash_files(
     """
     known = _recall(memory)
     found: list[Hashed | None] = []
-    stamps: dict[str, str] = {}
+    stamps: list[str] = []  # of what may be remembered, else empty
     todo = []
+    # A million files take seconds here, so the loop calls little of our own.
     for number, name in enumerate(names):
-        status = _status(f"{root}/{name}")
+        try:
+            status = os.stat(f"{root}/{name}")  # noqa: PTH116 - a million Path objects are slow
+        except (OSError, ValueError):
+            status = _status(f"{root}/{name}")
         stamp = _stamp(status)
-        old_stamp, old_hash = known.get(name, ("", ""))
-        if old_stamp == stamp:
-            stamps[name] = stamp
-            found.append(Hashed(old_hash, (status.st_dev, status.st_ino)))
+        old = known.get(name, "")
+        if old.endswith(stamp) and len(old) == HASH_AND_SPACE + len(stamp):
+            stamps.append(stamp)
+            found.append(Hashed(old[: HASH_AND_SPACE - 1], (status.st_dev, status.st_ino)))
         else:
             todo.append(number)
+            stamps.append("")
             found.append(None)
+    del known
     saved = time.monotonic()
     try:
         hashes = _in_threads([f"{root}/{names[n]}" for n in todo])
         for done, (number, (sha256, key, fresh)) in enumerate(zip(todo, hashes, strict=True), 1):
-            found[number] = Hashed(sha256, key)
-            if fresh:
-                stamps[names[number]] = fresh
+            found[number], stamps[number] = Hashed(sha256, key), fresh
             if on_progress is not None:
                 on_progress(done, len(todo))
             if time.monotonic() - saved > SAVE_SECONDS:
@@ -183,8 +189,8 @@ def _in_threads(paths: Sequence[str]) -> Iterator[tuple[str, tuple[int, int], st
                 future.cancel()
 
 
-def _recall(memory: Path | None) -> dict[str, tuple[str, str]]:
-    """Name -> stamp and hash; nothing where the file is missing, damaged or foreign."""
+def _recall(memory: Path | None) -> dict[str, str]:
+    """Name -> hash, space and stamp; nothing where the file is missing, damaged or foreign."""
     try:
         raw = memory.read_bytes() if memory is not None else b""
     except OSError:
@@ -193,22 +199,21 @@ def _recall(memory: Path | None) -> dict[str, tuple[str, str]]:
     if head != _head(body):
         return {}
     lines = body.decode("utf-8", "surrogateescape").split("\n")[:-1]
-    rows = (line.split("\t", 2) for line in lines)
-    return {name: (stamp, sha256) for stamp, sha256, name in rows}
+    return {name: old for old, _, name in (line.partition("\t") for line in lines)}
 
 
 def _remember(
     memory: Path | None,
     names: Sequence[str],
     found: Sequence[Hashed | None],
-    stamps: dict[str, str],
+    stamps: Sequence[str],
 ) -> None:
     if memory is None:
         return
     rows = [
-        f"{stamps[name]}\t{item.sha256}\t{name}\n"
-        for name, item in zip(names, found, strict=True)
-        if item is not None and name in stamps and "\n" not in name
+        f"{item.sha256} {stamp}\t{name}\n"
+        for name, item, stamp in zip(names, found, stamps, strict=True)
+        if item is not None and stamp and "\n" not in name
     ]
     body = "".join(rows).encode("utf-8", "surrogateescape")
     # Two experiments may write at once, so each has a name of its own.

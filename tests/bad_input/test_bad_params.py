@@ -92,7 +92,7 @@ CASES = [
     Case("backbone: vgg16", "extract", set_params(backbone="vgg16"), "backbone: 'vgg16': "),
     Case("backbone after extract", "annotate --fold 0",
          all_of(set_params(dense_features=False), after("extract"), set_params(backbone="resnet50", weights="random")),
-         "data/cluster/0/clusters.h5 was made with backbone timm:tf_efficientnet_lite2, not resnet50"),
+         "was made with backbone timm:tf_efficientnet_lite2, not resnet50: run the stages from 'extract'"),
     Case("weights missing", "extract", set_params(weights="gone.pth"), "gone.pth does not exist"),
     Case("weights a folder", "extract", set_params(weights="photos"), "photos does not exist"),
     Case("weights of old", "extract", set_params(weights="procedural"), "set weights to installed"),
