@@ -395,11 +395,11 @@ def test_dvc_repro_runs_what_reads_it_for_each_change(faked, tmp_path, change):
 
 @pytest.mark.nightly
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["--temp", "--queue"])
-def test_experiments_in_copies_notice_it_too(faked, kind):
+@pytest.mark.parametrize(("kind", "mask"), [("--temp", "v01.png"), ("--queue", "v03.png")])
+def test_experiments_in_copies_notice_it_too(faked, kind, mask):
     faked.run("dvc", "repro", "--quiet")
     faked.commit()
-    outside.turn_around(faked.outside / "photos/SegmentationClass/v01.png")
+    outside.turn_around(faked.outside / "photos/SegmentationClass" / mask)
     command = ("dvc", "exp", "run", kind, "-n", f"outside{kind}", "-S", "beta=0.3")
     if kind == "--temp":
         assert {"prepare", "evaluate", "reference"} <= runs_of(faked, *command)
