@@ -80,13 +80,15 @@ def refined_label(
 
     Args:
         margins: (likely classes, h, w) float32 over the background's score, at feature size.
-        likely: numbers of these classes, at least one.
+        likely: numbers of these classes.
         photograph: (H, W, 3) uint8.
         refining: of the margins.
 
     Returns:
         (H, W) uint8.
     """
+    if not likely:
+        return np.zeros(photograph.shape[:2], np.uint8)
     values = (torch.tensor(likely, device=margins.device) + 1).view(-1, 1, 1)
     strips = label_strips(margins, GuidedFilter(photograph, refining, margins.device))
     return np.concatenate([(won * values).sum(0).to(torch.uint8).cpu().numpy() for won in strips])

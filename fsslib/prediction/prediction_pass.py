@@ -87,13 +87,12 @@ def prediction_work(
         if note.error is not None:
             return failed(path, note.error)
         scores, image = tuple(found[0].tolist()), (loaded.kept or (loaded.photograph,))[0]
-        mask = np.array(found[1])
         if segmenter.refining:  # here, since the filter's grid is made by Pillow
-            chosen = [i for i, score in enumerate(scores) if score >= least]
-            maps = torch.from_numpy(mask[chosen])
-            mask = np.zeros(note.size, np.uint8)
-            if chosen:
-                mask = refined_label(maps, chosen, image, segmenter.refining)
+            likely = [i for i, score in enumerate(scores) if score >= least]
+            margins = torch.from_numpy(found[1][likely])
+            mask = refined_label(margins, likely, image, segmenter.refining)
+        else:
+            mask = np.array(found[1])
         pixels = np.bincount(mask.ravel(), minlength=len(scores) + 1)[1:]
         there = tuple((pixels > 0).tolist())
         return made(path, image, Prediction(mask, segmenter.names, scores, there))
