@@ -3,7 +3,7 @@
     python -m benchmarks.effect --out /tmp/effect
     python -m benchmarks.effect --out /tmp/effect --tune 2    # learning rates, on fold 2 alone
     python -m benchmarks.effect --out /tmp/scenes --preset procedural    # the embedded benchmark
-    python -m benchmarks.effect --out /tmp/effect --table table8 --seeds 0    # or table3, table4
+    python -m benchmarks.effect --out /tmp/effect --table table8 --seeds 0    # or table3, 4, 6
     python -m benchmarks.effect --out /tmp/held0 --preset procedural --folds 0 --holdout 0
 
 For each training seed and fold: the pretrained encoder, the plain baseline trained as long (its
@@ -99,7 +99,12 @@ def rows_of(table: str) -> dict[str, tuple[str, Json]]:
     return found
 
 
-SWEEPS = ("table3", "table4", "table8")
+SWEEPS = ("table3", "table4", "table6", "table8")
+
+
+def row_file(changes: Mapping[str, Any]) -> str:
+    """Name of a row's metrics, from its evaluation keys: tables label one row differently."""
+    return ",".join(f"{key}={changes[key]}" for key in sorted(changes))
 
 
 def parse() -> argparse.Namespace:
@@ -219,11 +224,9 @@ class Work:
             (folder / "minutes").write_text(f"{(time.monotonic() - since) / 60:.1f}\n")
         return folder
 
-    def score(
-        self, seed: int, fold: int, folder: Path, row: str, trained: Json, changes: Json
-    ) -> Json:
+    def score(self, seed: int, fold: int, folder: Path, trained: Json, changes: Json) -> Json:
         """Metrics of one row of a model, from the file where they are known already."""
-        kept = folder / "rows" / f"{row}.json"
+        kept = folder / "rows" / f"{row_file(changes)}.json"
         if not kept.exists():
             write_params(folder, {**self.settings, "seed": seed, **trained, **changes})
             if changes["rectify_fg"]:
@@ -292,7 +295,7 @@ def measure(
     found = []
     for row, (of, changes) in rows.items():
         if of == model:
-            metrics = work.score(seed, fold, folder, row, trained, changes)
+            metrics = work.score(seed, fold, folder, trained, changes)
             found.append((row, seed, fold, metrics))
             tell(f"seed {seed} fold {fold} {row}: {metrics['shot1']['miou']}")
     return found
@@ -308,7 +311,7 @@ def tune(work: Work, fold: int) -> None:
         if kind == "ours":
             changes["training.head_lr"] = 10 * rate
         folder = work.train(0, fold, f"{kind}-{rate}", changes)
-        metrics = work.score(0, fold, folder, "plain", changes, {**PLAIN, "ema": True})
+        metrics = work.score(0, fold, folder, changes, {**PLAIN, "ema": True})
         tell(f"{kind} {rate}: {metrics['shot1']['miou']}")
         return kind, rate, metrics["shot1"]["miou"]
 

@@ -13,19 +13,16 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fsslib.data.images import photo_suffixes
 from fsslib.errors import FsslibError
 from fsslib.files.shards import scratch_key
 from fsslib.files.storage import write_bytes
+from fsslib.files.tar_headers import BoundedTarInfo
 
 MOST_TARS = 100_000
 MOST_MEMBER_BYTES = 256 << 20
 """Of one photograph; its decoded form is limited too (`images.MAX_PIXELS`)."""
-
-MOST_HEADER_BYTES = 1 << 20
-"""Of one extended header, which `tarfile` takes into memory whole."""
 
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -170,24 +167,12 @@ def _members(path: Path, cache: Path | None) -> list[TarMember]:
     return members
 
 
-class _BoundedInfo(tarfile.TarInfo):
-    """Refuses extended headers that would fill the memory."""
-
-    @classmethod
-    def frombuf(cls, buf: Any, encoding: Any, errors: Any) -> "_BoundedInfo":  # noqa: ANN401
-        info = super().frombuf(buf, encoding, errors)
-        plain = (*tarfile.REGULAR_TYPES, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE)
-        if info.type not in plain and info.size > MOST_HEADER_BYTES:
-            raise tarfile.ReadError(f"a header claims {info.size} bytes")
-        return info
-
-
 def _scan(path: Path, length: int) -> Iterator[TarMember]:
     """Read the headers of a tar file; yield its photographs."""
     seen: set[str] = set()
     suffixes = photo_suffixes()
     try:
-        with tarfile.open(path, "r:", tarinfo=_BoundedInfo) as archive:
+        with tarfile.open(path, "r:", tarinfo=BoundedTarInfo) as archive:
             for info in archive:
                 archive.members = []  # type: ignore[attr-defined]  # else it keeps every header
                 _refuse_hostile(path, info)

@@ -9,15 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from fsslib.errors import FsslibError
+from fsslib.files.tar_headers import BoundedTarInfo
 
 MAX_MEMBER_BYTES = 256 * 2**20
 """Of one file that is read; the largest in VOC and SBD is below 2 MB."""
-
-MAX_HEADER_BYTES = 2**20
-"""Of one extended header, which the tar reader takes into memory whole."""
 
 MAX_MEMBERS = 1_000_000
 _DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError)
@@ -38,18 +35,6 @@ class Member:
     size: int
     read: Callable[[], bytes]
     path: Path | None = None
-
-
-class _BoundedInfo(tarfile.TarInfo):
-    """Refuses extended headers that would fill the memory."""
-
-    @classmethod
-    def frombuf(cls, buf: Any, encoding: Any, errors: Any) -> "_BoundedInfo":  # noqa: ANN401
-        info = super().frombuf(buf, encoding, errors)
-        plain = (*tarfile.REGULAR_TYPES, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE)
-        if info.type not in plain and info.size > MAX_HEADER_BYTES:
-            raise FsslibError(f"header {info.name!r} claims {info.size} bytes")
-        return info
 
 
 def _points_outside(name: str) -> bool:
@@ -80,7 +65,7 @@ def _check(source: Path, info: tarfile.TarInfo, wanted: bool) -> None:
 
 def _tar_members(source: Path, wanted: Callable[[str], bool]) -> Iterator[Member]:
     seen: set[str] = set()
-    with tarfile.open(source, "r:*", tarinfo=_BoundedInfo) as archive:
+    with tarfile.open(source, "r:*", tarinfo=BoundedTarInfo) as archive:
         for number, info in enumerate(archive):
             # The archive keeps every header it has read; a long one would fill the memory.
             archive.members = []  # type: ignore[attr-defined]
@@ -145,9 +130,5 @@ def iter_members(source: Path, wanted: Callable[[str], bool]) -> Iterator[Member
         raise FsslibError(f"{source} does not exist: give the archive or its unpacked folder")
     try:
         yield from _tar_members(source, wanted)
-    except FsslibError as error:
-        if str(error).startswith("archive "):
-            raise
-        raise _refuse(source, str(error)) from None
     except _DAMAGED as error:
         raise _damaged(source, error) from None
