@@ -1,7 +1,7 @@
 """Tells setuptools that the folder `stages/` is the package `fsslib.commands`.
 
-A checkout runs a step as `python -m stages.extract`, as dvc.yaml says. Installed, the same files are
-`fsslib.commands`, so that a wheel brings one top-level name, `fsslib`. All else is in
+A checkout runs a step as `python -m stages.extract`, as dvc.yaml says. Installed, the same files
+are `fsslib.commands`, so that a wheel brings one top-level name, `fsslib`. All else is in
 pyproject.toml.
 """
 

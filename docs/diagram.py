@@ -2,14 +2,15 @@
 
     python docs/diagram.py --write
 
-`dvc dag --mermaid --collapse-foreach-matrix` has an arrow for every file that a stage reads. Here an
-arrow is left out where a longer way says the same. The block in the page is Mermaid, which GitHub
-draws. The site needs no network, so docs/site_hook.py shows the same graph there as an SVG.
+`dvc dag --mermaid --collapse-foreach-matrix` has an arrow for every file that a stage reads. Here
+an arrow is left out where a longer way says the same. The block in the page is Mermaid, which
+GitHub draws. The site needs no network, so docs/site_hook.py shows the same graph there as an SVG.
 """
 
 import argparse
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import networkx as nx
@@ -25,7 +26,7 @@ STEP_X, STEP_Y, WIDTH, HEIGHT, EDGE = 190, 54, 130, 32, 20
 
 def read_graph() -> nx.DiGraph:
     """The stages and what they read from each other, without arrows that longer ways imply."""
-    command = ["dvc", "dag", "--mermaid", "--collapse-foreach-matrix"]
+    command = [sys.executable, "-m", "dvc", "dag", "--mermaid", "--collapse-foreach-matrix"]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     names = dict(re.findall(r'(node\d+)\["(\w+)"\]', done.stdout))
     arrows = re.findall(r"(node\d+)-->(node\d+)", done.stdout)
@@ -48,7 +49,9 @@ def mermaid(graph: nx.DiGraph, folds: set[str]) -> str:
     """The graph as Mermaid text."""
     inside = [f"        {name}" for name in order(graph) if name in folds]
     arrows = [
-        f"    {name} --> {other}" for name in order(graph) for other in sorted(graph.successors(name))
+        f"    {name} --> {other}"
+        for name in order(graph)
+        for other in sorted(graph.successors(name))
     ]
     box = ["    subgraph folds [one per fold]", *inside, "    end"]
     return "\n".join(["flowchart TD", *box, *arrows]) + "\n"
@@ -60,9 +63,7 @@ def places(graph: nx.DiGraph) -> dict[str, tuple[int, int]]:
     for name in order(graph):
         row[name] = max((row[above] + 1 for above in graph.predecessors(name)), default=0)
     chain = nx.dag_longest_path(graph, topo_order=order(graph))
-    return {
-        name: (EDGE + STEP_X * (name not in chain), EDGE + STEP_Y * row[name]) for name in row
-    }
+    return {name: (EDGE + STEP_X * (name not in chain), EDGE + STEP_Y * row[name]) for name in row}
 
 
 def svg(graph: nx.DiGraph, folds: set[str]) -> str:
@@ -100,6 +101,7 @@ def svg(graph: nx.DiGraph, folds: set[str]) -> str:
 
 
 def main() -> None:
+    """Print the graph as Mermaid, or write it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="change the page and the picture")
     graph, folds = read_graph(), per_fold()

@@ -28,7 +28,9 @@ LINK = re.compile(r"(!?\[([^\]]*)\])\(([^)\s#:]+)(#[^)\s]*)?\)")
 """A relative link or image: no scheme, which holds a colon, and not an anchor alone."""
 
 DIAGRAM = re.compile(r"```mermaid\n.*?```\n", re.DOTALL)
-PICTURE = "![The stages; an arrow means that a stage reads what the other wrote](images/pipeline.svg)\n"
+PICTURE = (
+    "![The stages; an arrow means that a stage reads what the other wrote](images/pipeline.svg)\n"
+)
 
 
 def on_files(files: Any, config: Any) -> Any:  # noqa: ANN401 - MkDocs' own types

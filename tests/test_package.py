@@ -1,7 +1,7 @@
 """The wheel and the source distribution: what is in them, and `fss` outside of any checkout.
 
-The wheel is built from the unpacked source distribution, and installed into an empty environment that
-sees this one's other packages. `test_an_empty_environment...` installs them, too (nightly).
+The wheel is built from the unpacked source distribution, and installed into an empty environment
+that sees this one's other packages. `test_an_empty_environment...` installs them, too (nightly).
 """
 
 import os

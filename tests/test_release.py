@@ -1,4 +1,4 @@
-"""What a release says of itself: version, citation, the workflow that tests it, the list of files."""
+"""What a release says of itself: version, citation, workflow, files."""
 
 import re
 import tomllib
@@ -29,8 +29,8 @@ def test_the_version_is_the_same_everywhere():
 
 def test_the_citation_has_what_cff_1_2_0_asks_for():
     cited = yaml("CITATION.cff")
-    known = {"cff-version", "message", "type", "title", "abstract", "authors", "version", "keywords",
-             "date-released", "license", "preferred-citation"}  # fmt: skip
+    known = {"cff-version", "message", "type", "title", "abstract", "authors", "version",
+             "keywords", "date-released", "license", "preferred-citation"}  # fmt: skip
     assert {"cff-version", "message", "title", "authors"} <= set(cited) <= known
     assert cited["cff-version"] == "1.2.0"
     assert cited["type"] == "software"

@@ -84,8 +84,8 @@ def _need_project(name: str) -> None:
     missing = [file for file in PROJECT_FILES.get(name, ()) if not Path(file).is_file()]
     if missing:
         typer.echo(
-            f"error: no {' and no '.join(missing)} in {Path.cwd()}: 'fss {name}' runs in the folder "
-            "of a project, which is a clone of fsslib's repository or its unpacked source "
+            f"error: no {' and no '.join(missing)} in {Path.cwd()}: 'fss {name}' runs in a "
+            "project's folder, which is a clone of fsslib's repository or its unpacked source "
             "distribution",
             err=True,
         )
