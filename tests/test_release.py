@@ -34,7 +34,8 @@ def test_the_citation_has_what_cff_1_2_0_asks_for():
     assert {"cff-version", "message", "title", "authors"} <= set(cited) <= known
     assert cited["cff-version"] == "1.2.0"
     assert cited["type"] == "software"
-    assert cited["license"] == PROJECT["license"]["text"]
+    assert cited["license"] == PROJECT["license"]
+    assert cited["authors"] == PROJECT["authors"]
     assert f"(c) 2026 {cited['authors'][0]['name']}\n" in (ROOT / "LICENSE").read_text()
     paper = cited["preferred-citation"]
     assert {"type", "title", "authors"} <= set(paper)
