@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,16 @@ assert "--labels" in fss("data", "folder", "--help")
 """
 
 
-def tracked() -> list[str]:
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    return [name for name in done.stdout.splitlines() if (ROOT / name).is_file()]
+@cache
+def tracked() -> tuple[str, ...]:
+    """Files of the project: what git tracks, and code that is not added yet."""
+    found = ""
+    for words in (["--cached"], ["--others", "--exclude-standard", "--", "fsslib", "stages"]):
+        command = ["git", "ls-files", *words]
+        found += subprocess.run(
+            command, cwd=ROOT, check=True, capture_output=True, text=True
+        ).stdout
+    return tuple(name for name in found.splitlines() if (ROOT / name).is_file())
 
 
 def build(kind, folder):
