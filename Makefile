@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test nightly lint types unit docs deps clean
+.PHONY: help setup repro test nightly lint types unit docs deps dist clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,8 +53,17 @@ $(VENV)/.docs: $(STAMP)
 nightly: $(STAMP)  ## Run all tests, also the long ones, with thousands of random examples
 	HYPOTHESIS_PROFILE=nightly OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -m "nightly or not nightly"
 
-deps: $(STAMP)  ## Update dvc.yaml from the imports and the params models
+deps: $(STAMP)  ## Update dvc.yaml from the imports and the params models, and its drawing in docs
 	python -m stages.support.closure --write
+	python docs/diagram.py --write
+
+dist: $(VENV)/.dist  ## Build the wheel and the source distribution into dist/
+	rm -rf dist
+	python -m build --outdir dist
+
+$(VENV)/.dist: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off 'build>=1.2'
+	touch $@
 
 clean:  ## Remove the environment and unfinished work, but keep all results
-	rm -rf $(VENV) .scratch
+	rm -rf $(VENV) .scratch build fsslib.egg-info

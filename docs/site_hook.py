@@ -2,6 +2,9 @@
 
 On GitHub a link from docs/data.md to ../data/README.md works as it stands; MkDocs knows nothing
 outside of docs/. So each such file becomes a page of the site, and links are led to that page.
+
+The site loads nothing from elsewhere, so it has no Mermaid: a diagram is shown as its SVG, which
+docs/diagram.py draws.
 """
 
 import posixpath
@@ -24,6 +27,11 @@ PAGES = {
 LINK = re.compile(r"(!?\[([^\]]*)\])\(([^)\s#:]+)(#[^)\s]*)?\)")
 """A relative link or image: no scheme, which holds a colon, and not an anchor alone."""
 
+DIAGRAM = re.compile(r"```mermaid\n.*?```\n", re.DOTALL)
+PICTURE = (
+    "![The stages; an arrow means that a stage reads what the other wrote](images/pipeline.svg)\n"
+)
+
 
 def on_files(files: Any, config: Any) -> Any:  # noqa: ANN401 - MkDocs' own types
     """Add the pages."""
@@ -42,7 +50,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:  # noqa: ANN401
     """Lead the links of a page, which are relative to its file in the project."""
     sources = {uri: source for source, uri in PAGES.items()}
     here = sources.get(page.file.src_uri, f"docs/{page.file.src_uri}")
-    return LINK.sub(lambda found: lead(found, here), markdown)
+    shown = DIAGRAM.sub(PICTURE, markdown) if here == "docs/pipeline.md" else markdown
+    return LINK.sub(lambda found: lead(found, here), shown)
 
 
 def lead(link: re.Match[str], here: str) -> str:

@@ -19,7 +19,7 @@ not need it start at once.
 
 import importlib
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LAZY = {
     "Segmenter": "fsslib.prediction.segmenter",

@@ -2,7 +2,7 @@
 
 import os
 
-from stages.support.heap import share_one_heap
+from .support.heap import share_one_heap
 
 # Waiting threads sleep instead of spinning. This takes 20 times less CPU time when the cores are
 # shared (docs/performance.md). It is read when torch starts its first team of threads.

@@ -28,28 +28,29 @@ from fsslib.mining.pseudo_masks import (
 )
 from fsslib.pictures.panels import pseudo_panel
 from fsslib.ranks import read_ranks
-from stages.support import paths
-from stages.support.common import FoldOption, as_json, make_app, shared_command
-from stages.support.encoders import features_origin, initial_encode
-from stages.support.feeding import make_feeding
-from stages.support.inputs import (
+
+from .support import paths
+from .support.common import FoldOption, as_json, make_app, shared_command
+from .support.encoders import features_origin, initial_encode
+from .support.feeding import make_feeding
+from .support.inputs import (
     chosen_folds,
     open_manifest,
     open_pool,
     read_params,
     say_unread_in_pool,
 )
-from stages.support.params import (
+from .support.params import (
     AnnotateParams,
     Params,
 )
-from stages.support.params_file import (
+from .support.params_file import (
     stage_params,
 )
-from stages.support.precision import run_precision
-from stages.support.sharded import Sharded, write_sharded
-from stages.support.unfinished import unfinished_key
-from stages.support.workers import count_workers
+from .support.precision import run_precision
+from .support.sharded import Sharded, write_sharded
+from .support.unfinished import unfinished_key
+from .support.workers import count_workers
 
 
 @shared_command

@@ -4,13 +4,14 @@ from fsslib.files.storage import write_bytes, write_json
 from fsslib.mining.clusters import cluster_prototypes, cluster_report, save_clusters
 from fsslib.mining.prototypes import fold_prototypes, load_prototypes
 from fsslib.pictures.clusters import cluster_sheet
-from stages.support import paths
-from stages.support.common import FoldOption, command, make_app, say
-from stages.support.inputs import chosen_folds, open_manifest, read_params
-from stages.support.params import (
+
+from .support import paths
+from .support.common import FoldOption, command, make_app, say
+from .support.inputs import chosen_folds, open_manifest, read_params
+from .support.params import (
     ClusterParams,
 )
-from stages.support.params_file import (
+from .support.params_file import (
     stage_params,
 )
 

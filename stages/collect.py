@@ -1,8 +1,9 @@
 """`collect`: gathers one row per (image, class) from the feature shards."""
 
 from fsslib.mining.prototypes import collect_prototypes, save_prototypes
-from stages.support import paths
-from stages.support.common import command, make_app, say
+
+from .support import paths
+from .support.common import command, make_app, say
 
 
 @command

@@ -2,13 +2,14 @@
 
 from fsslib.evaluation.episode_files import save_episodes
 from fsslib.evaluation.episodes import draw_episode_set, never_drawn
-from stages.support import paths
-from stages.support.common import FoldOption, command, make_app, say
-from stages.support.inputs import chosen_folds, open_manifest, read_params
-from stages.support.params import (
+
+from .support import paths
+from .support.common import FoldOption, command, make_app, say
+from .support.inputs import chosen_folds, open_manifest, read_params
+from .support.params import (
     EpisodesParams,
 )
-from stages.support.params_file import (
+from .support.params_file import (
     stage_params,
 )
 

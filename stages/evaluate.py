@@ -14,14 +14,15 @@ from fsslib.evaluation.protocol import Evaluation
 from fsslib.evaluation.summary import fold_metrics
 from fsslib.files.storage import write_bytes, write_json
 from fsslib.pictures.episodes import episode_panel, sample_episodes
-from stages.support import paths
-from stages.support.common import FoldOption, command, make_app, project_root, say
-from stages.support.inputs import chosen_folds, read_params
-from stages.support.params import (
+
+from .support import paths
+from .support.common import FoldOption, command, make_app, project_root, say
+from .support.inputs import chosen_folds, read_params
+from .support.params import (
     EvaluateParams,
     Params,
 )
-from stages.support.scoring import Scoring, evaluate_shown, open_scoring
+from .support.scoring import Scoring, evaluate_shown, open_scoring
 
 EpisodesOption = Annotated[
     Path | None,

@@ -15,20 +15,21 @@ from fsslib.files.shards import file_digest
 from fsslib.mining.extraction import Dtype, ImageFeature, stored_bytes, write_shard
 from fsslib.mining.extraction_pass import extraction_work
 from fsslib.mining.feature_files import Origin
-from stages.support import paths
-from stages.support.common import make_app, shared_command
-from stages.support.encoders import features_origin, initial_encode
-from stages.support.feeding import make_feeding
-from stages.support.inputs import open_manifest, read_params
-from stages.support.params import (
+
+from .support import paths
+from .support.common import make_app, shared_command
+from .support.encoders import features_origin, initial_encode
+from .support.feeding import make_feeding
+from .support.inputs import open_manifest, read_params
+from .support.params import (
     ExtractParams,
 )
-from stages.support.params_file import (
+from .support.params_file import (
     stage_params,
 )
-from stages.support.precision import run_precision
-from stages.support.sharded import Sharded, write_sharded
-from stages.support.unfinished import unfinished_key
+from .support.precision import run_precision
+from .support.sharded import Sharded, write_sharded
+from .support.unfinished import unfinished_key
 
 
 @shared_command

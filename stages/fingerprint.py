@@ -1,14 +1,15 @@
 """`fingerprint`: hashes what lies outside of the project, so that a change is noticed."""
 
 from fsslib.files.storage import write_bytes
-from stages.support import paths
-from stages.support.common import command, make_app
-from stages.support.outside import make_fingerprints
-from stages.support.params_file import (
+
+from .support import paths
+from .support.common import command, make_app
+from .support.outside import make_fingerprints
+from .support.params_file import (
     load_params,
     stage_params,
 )
-from stages.support.params_outside import FingerprintParams
+from .support.params_outside import FingerprintParams
 
 
 @command

@@ -17,21 +17,22 @@ from fsslib.rectification.index_building import (
 )
 from fsslib.rectification.index_pass import index_work
 from fsslib.training.trained_model import TrainedModel
-from stages.support import paths
-from stages.support.common import FoldOption, as_json, make_app, shared_command
-from stages.support.feeding import make_feeding
-from stages.support.inputs import chosen_folds, open_manifest, open_pool, read_params
-from stages.support.params import (
+
+from .support import paths
+from .support.common import FoldOption, as_json, make_app, shared_command
+from .support.feeding import make_feeding
+from .support.inputs import chosen_folds, open_manifest, open_pool, read_params
+from .support.params import (
     IndexParams,
     Params,
 )
-from stages.support.params_file import (
+from .support.params_file import (
     stage_params,
 )
-from stages.support.precision import run_precision
-from stages.support.sharded import Sharded, write_sharded
-from stages.support.trained import trained_encode
-from stages.support.unfinished import unfinished_key
+from .support.precision import run_precision
+from .support.sharded import Sharded, write_sharded
+from .support.trained import trained_encode
+from .support.unfinished import unfinished_key
 
 REGIONS_EACH = 5
 """Regions per image, to estimate the size on disk. VOC photographs had 4.5 at K = 5."""

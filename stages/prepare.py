@@ -11,17 +11,18 @@ from fsslib.datasets.layout import SPLITS, count_listed
 from fsslib.datasets.rendering.scenes import make_scenes
 from fsslib.datasets.scan import load_dataset
 from fsslib.errors import FsslibError
-from stages.support import paths
-from stages.support.common import Bar, command, make_app, project_root, say
-from stages.support.inputs import read_params
-from stages.support.params import (
+
+from .support import paths
+from .support.common import Bar, command, make_app, project_root, say
+from .support.inputs import read_params
+from .support.params import (
     PrepareParams,
     Runtime,
 )
-from stages.support.params_file import (
+from .support.params_file import (
     stage_params,
 )
-from stages.support.workers import count_workers
+from .support.workers import count_workers
 
 
 @command

@@ -9,25 +9,26 @@ from fsslib.evaluation.episodes import EpisodeSet
 from fsslib.evaluation.summary import fold_metrics
 from fsslib.files.storage import write_json
 from fsslib.ranks import read_ranks
-from stages.support import paths
-from stages.support.common import FoldOption, make_app, shared_command
-from stages.support.encoders import initial_encode
-from stages.support.feeding import make_feeding
-from stages.support.fold_training import Outputs, train_fold
-from stages.support.inputs import chosen_folds, open_manifest, read_params
-from stages.support.memory import memory_budget
-from stages.support.params import (
+
+from .support import paths
+from .support.common import FoldOption, make_app, shared_command
+from .support.encoders import initial_encode
+from .support.feeding import make_feeding
+from .support.fold_training import Outputs, train_fold
+from .support.inputs import chosen_folds, open_manifest, read_params
+from .support.memory import memory_budget
+from .support.params import (
     Params,
     ReferenceParams,
     Runtime,
     TrainParams,
 )
-from stages.support.params_file import (
+from .support.params_file import (
     stage_params,
 )
-from stages.support.precision import run_precision
-from stages.support.scoring import evaluate_shown, open_episodes, open_readers
-from stages.support.trained import trained_encode
+from .support.precision import run_precision
+from .support.scoring import evaluate_shown, open_episodes, open_readers
+from .support.trained import trained_encode
 
 
 @shared_command

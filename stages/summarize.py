@@ -12,13 +12,14 @@ from fsslib.evaluation.summary import (
     require_metrics,
 )
 from fsslib.files.storage import read_json, write_bytes, write_json
-from stages.support import paths
-from stages.support.common import command, make_app, say
-from stages.support.inputs import read_params
-from stages.support.params import (
+
+from .support import paths
+from .support.common import command, make_app, say
+from .support.inputs import read_params
+from .support.params import (
     SummarizeParams,
 )
-from stages.support.params_file import (
+from .support.params_file import (
     stage_params,
 )
 

@@ -1,13 +1,13 @@
 """`train`: trains the encoder jointly on episodes and pseudo-masks."""
 
-from stages.support import paths
-from stages.support.common import FoldOption, make_app, shared_command
-from stages.support.fold_training import Outputs, train_fold
-from stages.support.inputs import chosen_folds, read_params
-from stages.support.params import (
+from .support import paths
+from .support.common import FoldOption, make_app, shared_command
+from .support.fold_training import Outputs, train_fold
+from .support.inputs import chosen_folds, read_params
+from .support.params import (
     TrainParams,
 )
-from stages.support.params_file import (
+from .support.params_file import (
     stage_params,
 )
 

@@ -97,6 +97,18 @@ def test_the_library_knows_nothing_of_dvc_typer_or_params():
             assert not known & {"dvc", "dvclive", "typer", "stages", "rich"}, path
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "stages").rglob("*.py")), ids=lambda p: p.relative_to(ROOT).as_posix()
+)
+def test_commands_import_each_other_relatively(path):
+    # `stages/` is `fsslib.commands` where it is installed (setup.py).
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        assert not [n for n in names if n.split(".")[0] == "stages" or "fsslib.commands" in n]
+
+
 def test_contributing_tells_the_same_order():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     places = [text.index(f"`{name}`") for name in ROOMS[2:]]

@@ -16,7 +16,7 @@ import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from stages.support.params import (
+from .params import (
     STAGES,
 )
 
@@ -42,14 +42,21 @@ def imports_of(path: Path) -> frozenset[Path]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if isinstance(node, ast.ImportFrom):
+            module = _absolute(node, path)
+            names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         for name in names:
             if name.split(".")[0] in ("fsslib", "stages"):
                 found |= _files_of(name)
     return frozenset(found)
+
+
+def _absolute(node: ast.ImportFrom, path: Path) -> str:
+    """The module that a file imports from; a relative import counts from the file's package."""
+    above = path.parts[: -node.level] if node.level else ()
+    return ".".join([*above, *filter(None, [node.module])])
 
 
 def _files_of(name: str) -> set[Path]:

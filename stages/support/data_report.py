@@ -12,7 +12,8 @@ from fsslib.data.unread import describe_unread, unread_files
 from fsslib.datasets.sources.check import CheckReport
 from fsslib.datasets.sources.folder import FolderReport
 from fsslib.datasets.sources.tables import MIN_PIXELS, ClassRow, FoldRow, class_rows, fold_rows
-from stages.support.common import say
+
+from .common import say
 
 SHOWN = 20
 """Number of findings of one kind that are printed without --all."""

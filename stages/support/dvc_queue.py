@@ -9,8 +9,9 @@ from typing import Any
 
 from fsslib.errors import FsslibError
 from fsslib.experiments.sweeps import Experiment
-from stages.support.external import run, succeeds
-from stages.support.recorded import recorded_experiments
+
+from .external import run, succeeds
+from .recorded import recorded_experiments
 
 POLL_SECONDS, STATUS_SECONDS = 2, 30
 """Seconds between checks of git, and of DVC, whose command takes seconds of CPU time."""

@@ -13,8 +13,9 @@ from fsslib.encoders.running import (
 from fsslib.encoders.weights import load_weights
 from fsslib.mining.feature_files import Origin
 from fsslib.ranks import read_ranks
-from stages.support.inputs import weights_source
-from stages.support.params import (
+
+from .inputs import weights_source
+from .params import (
     EncoderParams,
     Runtime,
 )

@@ -4,9 +4,10 @@ import multiprocessing
 
 from fsslib.encoders.running import PhotographEncoder
 from fsslib.encoders.work import Feeding
-from stages.support.common import say
-from stages.support.params import Runtime
-from stages.support.workers import count_workers
+
+from .common import say
+from .params import Runtime
+from .workers import count_workers
 
 
 def make_feeding(encode: PhotographEncoder, runtime: Runtime) -> Feeding:

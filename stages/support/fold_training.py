@@ -25,21 +25,22 @@ from fsslib.training.checkpoint import restore_checkpoint, save_checkpoint, save
 from fsslib.training.trained_on import KEY as TRAINED_ON
 from fsslib.training.trained_on import TrainedOn
 from fsslib.training.trainer import Row, Trainer, TrainSettings
-from stages.support import paths
-from stages.support.common import Bar, as_json
-from stages.support.encoders import features_origin, initial_encoder
-from stages.support.inputs import open_manifest, open_pool
-from stages.support.params import (
+
+from . import paths
+from .common import Bar, as_json
+from .encoders import features_origin, initial_encoder
+from .inputs import open_manifest, open_pool
+from .params import (
     Runtime,
     Training,
     TrainParams,
 )
-from stages.support.precision import run_precision
-from stages.support.stopping import GracefulStop, ignore_signals
-from stages.support.unfinished import unfinished_key
-from stages.support.waiting import Waited
-from stages.support.watch import Watch
-from stages.support.workers import count_workers
+from .precision import run_precision
+from .stopping import GracefulStop, ignore_signals
+from .unfinished import unfinished_key
+from .waiting import Waited
+from .watch import Watch
+from .workers import count_workers
 
 
 @dataclass(frozen=True)

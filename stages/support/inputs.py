@@ -4,14 +4,15 @@ from fsslib.data.manifest import Manifest, load_manifest
 from fsslib.data.pool import PoolImage, PoolSource, build_pool, unread_in_pool
 from fsslib.data.unread import describe_unread
 from fsslib.encoders.backbones import NAMED_WEIGHTS
-from stages.support import paths
-from stages.support.common import project_root, say
-from stages.support.params import (
+
+from . import paths
+from .common import project_root, say
+from .params import (
     EncoderParams,
     Params,
     PoolParams,
 )
-from stages.support.params_file import (
+from .params_file import (
     load_params,
 )
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.support.params import (
+from .params import (
     Runtime,
 )
 

@@ -9,10 +9,11 @@ import typer
 from fsslib.encoders.work import Feeding
 from fsslib.evaluation.refining import Refine
 from fsslib.prediction.segmenter import Segmenter
-from stages.support.common import say
-from stages.support.feeding import make_feeding
-from stages.support.params import Runtime
-from stages.support.workers import gpu_workers
+
+from .common import say
+from .feeding import make_feeding
+from .params import Runtime
+from .workers import gpu_workers
 
 INSTALLED = "installed"
 """The default model of these commands."""

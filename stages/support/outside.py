@@ -18,10 +18,11 @@ from fsslib.encoders.backbones import NAMED_WEIGHTS
 from fsslib.encoders.identity import installed_identity, require_weights
 from fsslib.errors import FsslibError
 from fsslib.files.fingerprints import Hashed, changes, hash_files, listing, read_listing
-from stages.support import paths
-from stages.support.common import Bar, project_root
-from stages.support.params_file import load_params, stage_params
-from stages.support.params_outside import FingerprintParams
+
+from . import paths
+from .common import Bar, project_root
+from .params_file import load_params, stage_params
+from .params_outside import FingerprintParams
 
 DATASET = ("lists", *(f"{split}_{what}" for split in SPLITS for what in ("photographs", "masks")))
 """Fingerprints of the dataset's folder, as `fsslib.datasets.outside.dataset_files` names them."""

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from fsslib.errors import FsslibError
-from stages.support import paths
-from stages.support.external import run
-from stages.support.outside import make_fingerprints
-from stages.support.params import Params
-from stages.support.params_file import stage_params
-from stages.support.params_outside import FingerprintParams
+
+from . import paths
+from .external import run
+from .outside import make_fingerprints
+from .params import Params
+from .params_file import stage_params
+from .params_outside import FingerprintParams
 
 STAGE = "fingerprint"
 FOLDER = re.compile(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from stages.support.param_types import (
+from .param_types import (
     BatchSize,
     Count,
     LongSide,
@@ -21,7 +21,7 @@ from stages.support.param_types import (
     WorkerCount,
     first_seeds,
 )
-from stages.support.params_outside import (
+from .params_outside import (
     DatasetParams,
     FingerprintParams,
     Section,

@@ -9,8 +9,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from fsslib.errors import FsslibError
-from stages.support.params import Params
-from stages.support.params_outside import Section
+
+from .params import Params
+from .params_outside import Section
 
 PARAMS_FILE = Path("params.yaml")
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from stages.support.param_types import Backbone, Count, Weights, sources_listed
+from .param_types import Backbone, Count, Weights, sources_listed
 
 
 class Section(BaseModel):

@@ -2,9 +2,10 @@
 
 from fsslib.encoders.running import Precision, choose_device, choose_precision
 from fsslib.ranks import read_ranks
-from stages.support.common import say
-from stages.support.param_types import PrecisionName
-from stages.support.params import Runtime
+
+from .common import say
+from .param_types import PrecisionName
+from .params import Runtime
 
 
 def run_precision(name: PrecisionName, runtime: Runtime, key: str = "precision") -> Precision:

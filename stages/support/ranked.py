@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from fsslib.pictures.episodes import episode_panel
 from fsslib.pictures.page.ranking import best_and_worst, different_queries, episode_iou
-from stages.support.common import Bar
-from stages.support.params import (
+
+from .common import Bar
+from .params import (
     Params,
 )
-from stages.support.scoring import open_scoring
+from .scoring import open_scoring
 
 
 def ranked_episodes(fold: int, everything: Params, most: int) -> tuple[int, Mapping[str, bytes]]:

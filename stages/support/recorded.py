@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from fsslib.errors import FsslibError
-from stages.support.external import run, succeeds
-from stages.support.params import (
+
+from .external import run, succeeds
+from .params import (
     Params,
 )
-from stages.support.params_file import (
+from .params_file import (
     PARAMS_FILE,
     parse_params,
 )

@@ -15,7 +15,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from stages.support.closure import DVC_YAML
+from .closure import DVC_YAML
 
 FOLD = "${item.fold}"
 

@@ -27,20 +27,21 @@ from fsslib.evaluation.resizing import readers_at
 from fsslib.rectification.index import SearchIndex
 from fsslib.rectification.index_reading import load_index
 from fsslib.rectification.rectify import Rectification
-from stages.support import paths
-from stages.support.common import Bar
-from stages.support.feeding import make_feeding
-from stages.support.inputs import open_manifest
-from stages.support.memory import memory_budget
-from stages.support.params import (
+
+from . import paths
+from .common import Bar
+from .feeding import make_feeding
+from .inputs import open_manifest
+from .memory import memory_budget
+from .params import (
     EvaluateParams,
     Params,
 )
-from stages.support.params_file import (
+from .params_file import (
     stage_params,
 )
-from stages.support.precision import run_precision
-from stages.support.trained import trained_encode
+from .precision import run_precision
+from .trained import trained_encode
 
 
 @dataclass(frozen=True)

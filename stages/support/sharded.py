@@ -9,9 +9,10 @@ from typing import Generic, TypeVar
 from fsslib.files.disk import folder_bytes, require_space
 from fsslib.files.shards import scratch_key, split_shards, write_shards
 from fsslib.ranks import read_ranks
-from stages.support import paths
-from stages.support.common import Bar, say
-from stages.support.heap import trim_heap
+
+from . import paths
+from .common import Bar, say
+from .heap import trim_heap
 
 T = TypeVar("T")
 R = TypeVar("R")

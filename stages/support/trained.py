@@ -13,7 +13,8 @@ from fsslib.encoders.running import (
 )
 from fsslib.ranks import read_ranks
 from fsslib.training.trained_model import TrainedModel, load_model
-from stages.support.params import (
+
+from .params import (
     Runtime,
 )
 

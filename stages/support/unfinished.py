@@ -1,7 +1,8 @@
 """Part of the name of unfinished work, which is continued only on the files that it began with."""
 
 from fsslib.files.shards import file_digest
-from stages.support import paths
+
+from . import paths
 
 
 def unfinished_key(*names: str) -> list[str | None]:

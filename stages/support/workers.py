@@ -2,7 +2,7 @@
 
 import os
 
-from stages.support.params import Runtime
+from .params import Runtime
 
 ON_A_CPU = 2
 """Photographs that are encoded at a time on a CPU, each on one core, unless `workers` says more."""

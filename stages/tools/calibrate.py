@@ -36,10 +36,11 @@ from fsslib.prediction.presence import (
 )
 from fsslib.prediction.segmenter import MAX_SIDE, Segmenter
 from fsslib.prediction.typical import Typical
-from stages.support import paths
-from stages.support.common import Bar, command, make_app, say
-from stages.support.inputs import open_manifest
-from stages.support.model_options import (
+
+from ..support import paths
+from ..support.common import Bar, command, make_app, say
+from ..support.inputs import open_manifest
+from ..support.model_options import (
     BackboneOption,
     Background,
     Device,

@@ -13,12 +13,13 @@ from fsslib.datasets.sources.coco import prepare_coco
 from fsslib.datasets.sources.folder import FolderOptions, prepare_folder
 from fsslib.datasets.sources.pascal import prepare_pascal
 from fsslib.errors import FsslibError
-from stages.support import paths
-from stages.support.common import Bar, command, project_root, say
-from stages.support.data_report import SHOWN, print_report, print_tables, say_folder, say_placed
-from stages.support.inputs import read_params
-from stages.support.options import ManyValues
-from stages.support.outside import changed_since
+
+from ..support import paths
+from ..support.common import Bar, command, project_root, say
+from ..support.data_report import SHOWN, print_report, print_tables, say_folder, say_placed
+from ..support.inputs import read_params
+from ..support.options import ManyValues
+from ..support.outside import changed_since
 
 app = typer.Typer(
     add_completion=False,

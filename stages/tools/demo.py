@@ -7,8 +7,9 @@ import typer
 
 from fsslib.encoders.running import one_thread_each
 from fsslib.errors import FsslibError
-from stages.support.common import command, make_app, say
-from stages.support.model_options import (
+
+from ..support.common import command, make_app, say
+from ..support.model_options import (
     INSTALLED,
     BackboneOption,
     Background,
@@ -48,7 +49,7 @@ def main(
         import gradio  # noqa: F401 - takes seconds, and may be missing
     except ImportError:
         raise FsslibError("the page needs gradio: pip install 'fsslib[demo]'") from None
-    from stages.tools.demo_page import build_page, serve
+    from .demo_page import build_page, serve
 
     one_thread_each()
     segmenter = open_segmenter(

@@ -11,7 +11,8 @@ from PIL import Image
 
 from fsslib.errors import FsslibError
 from fsslib.prediction.segmenter import Segmenter
-from stages.support.demo_session import find, known_classes, learn
+
+from ..support.demo_session import find, known_classes, learn
 
 MAX_UPLOAD = "20mb"
 MAX_PIXELS = 40_000_000

@@ -7,8 +7,9 @@ import typer
 
 from fsslib.prediction.export import TOLERANCE, check_packages, export_encoder
 from fsslib.prediction.models import open_model
-from stages.support.common import command, make_app, say
-from stages.support.model_options import INSTALLED, BackboneOption, ModelOption
+
+from ..support.common import command, make_app, say
+from ..support.model_options import INSTALLED, BackboneOption, ModelOption
 
 
 @command

@@ -10,6 +10,9 @@ from typer.core import TyperCommand, TyperGroup
 
 import fsslib
 
+COMMANDS_PACKAGE = (__package__ or "").rpartition(".")[0]
+"""The package around this one: `stages` in a checkout, `fsslib.commands` where it is installed."""
+
 STEPS = (
     "fingerprint",
     "prepare",
@@ -43,10 +46,16 @@ TOOLS = (
 """Modules of `stages.tools`, each with an `app`."""
 
 COMMANDS = {
-    **{name: f"stages.{name}" for name in STEPS},
-    **{name: f"stages.tools.{name}" for name in TOOLS},
+    **{name: f"{COMMANDS_PACKAGE}.{name}" for name in STEPS},
+    **{name: f"{COMMANDS_PACKAGE}.tools.{name}" for name in TOOLS},
 }
 """Command -> its module."""
+
+PROJECT_FILES = {
+    **dict.fromkeys((*STEPS, "calibrate", "preset", "report"), ("params.yaml",)),
+    **dict.fromkeys(("sweep", "tune", "table"), ("params.yaml", "dvc.yaml")),
+}
+"""Command -> files of a project without which it has nothing to do; the others run anywhere."""
 
 
 class LazySteps(TyperGroup):
@@ -65,12 +74,28 @@ class LazySteps(TyperGroup):
         name = args[0]
         if name not in COMMANDS:
             return super().resolve_command(ctx, args)
+        if "--help" not in args:
+            _need_project(name)
         return name, typer.main.get_command(import_module(COMMANDS[name]).app), args[1:]
+
+
+def _need_project(name: str) -> None:
+    """End with one line if a command that needs a project is run elsewhere."""
+    missing = [file for file in PROJECT_FILES.get(name, ()) if not Path(file).is_file()]
+    if missing:
+        typer.echo(
+            f"error: no {' and no '.join(missing)} in {Path.cwd()}: 'fss {name}' runs in a "
+            "project's folder, which is a clone of fsslib's repository or its unpacked source "
+            "distribution",
+            err=True,
+        )
+        raise typer.Exit(1)
 
 
 def summary(step: str) -> str:
     """The summary in the first line of a step's module, read without importing it."""
-    path = Path(__file__).parents[2].joinpath(*COMMANDS[step].split(".")).with_suffix(".py")
+    folder = Path(__file__).parent
+    path = (folder if step in TOOLS else folder.parent) / f"{step}.py"
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return (ast.get_docstring(tree) or step).splitlines()[0].split(": ", 1)[-1]
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from fsslib.experiments.info import describe_file
-from stages.support.common import command, make_app
+
+from ..support.common import command, make_app
 
 
 @command

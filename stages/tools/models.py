@@ -11,8 +11,9 @@ from fsslib.experiments.weights_info import model_facts
 from fsslib.prediction.calibration_files import presence_path, shipped_presence
 from fsslib.prediction.models import MODEL
 from fsslib.training.trained_on import TrainedOn
-from stages.support import paths
-from stages.support.common import command, make_app
+
+from ..support import paths
+from ..support.common import command, make_app
 
 
 @command

@@ -28,8 +28,9 @@ from fsslib.prediction.prediction_files import (
 from fsslib.prediction.prediction_pass import prediction_work
 from fsslib.prediction.segmenter import MAX_SIDE, Segmenter
 from fsslib.prediction.support_masks import marked_values
-from stages.support.common import Bar, command, say
-from stages.support.model_options import (
+
+from ..support.common import Bar, command, say
+from ..support.model_options import (
     INSTALLED,
     BackboneOption,
     Background,
@@ -42,14 +43,14 @@ from stages.support.model_options import (
     open_segmenter,
     option_feeding,
 )
-from stages.support.options import (
+from ..support.options import (
     SupportOption,
     WithSupports,
     a_number,
     class_name,
     parse_support,
 )
-from stages.support.prediction_results import Results
+from ..support.prediction_results import Results
 
 QueryOption = Annotated[
     list[Path], typer.Option(help="Photographs, or folders of them; several values, any size.")

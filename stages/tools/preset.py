@@ -13,8 +13,9 @@ from fsslib.datasets.description import read_description
 from fsslib.errors import FsslibError
 from fsslib.experiments.presets import preset_values
 from fsslib.files.storage import write_bytes
-from stages.support.common import command, make_app, project_root, say
-from stages.support.params_file import (
+
+from ..support.common import command, make_app, project_root, say
+from ..support.params_file import (
     PARAMS_FILE,
     load_params,
     parse_params,

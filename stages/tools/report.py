@@ -9,10 +9,11 @@ import typer
 from fsslib.errors import FsslibError
 from fsslib.files.storage import read_json, write_bytes
 from fsslib.pictures.page import FoldRun, read_fold, report_html
-from stages.support import paths
-from stages.support.common import command, make_app, say
-from stages.support.inputs import read_params
-from stages.support.params import (
+
+from ..support import paths
+from ..support.common import command, make_app, say
+from ..support.inputs import read_params
+from ..support.params import (
     Params,
 )
 
@@ -58,7 +59,7 @@ def _with_ranked(fold: FoldRun, params: Params, most: int) -> FoldRun:
     if not paths.model(fold.fold).is_file():
         say(f"fold {fold.fold}: not trained, so there are no best and worst episodes")
         return fold
-    from stages.support.ranked import ranked_episodes  # needs torch, which takes seconds to import
+    from ..support.ranked import ranked_episodes  # needs torch, which takes seconds to import
 
     count, pictures = ranked_episodes(fold.fold, params, most)
     return replace(fold, pictures={**fold.pictures, **pictures}, ranked=count)

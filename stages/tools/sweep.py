@@ -9,8 +9,9 @@ import typer
 
 from fsslib.errors import FsslibError
 from fsslib.experiments.sweeps import NAMES, Experiment, Sweep, find_sweep
-from stages.support.common import Bar, command, make_app, say
-from stages.support.dvc_queue import (
+
+from ..support.common import Bar, command, make_app, say
+from ..support.dvc_queue import (
     WAITING,
     check_ready,
     queue_command,
@@ -19,17 +20,17 @@ from stages.support.dvc_queue import (
     start_workers,
     wait_for,
 )
-from stages.support.external import run
-from stages.support.outside_now import OutsideNow
-from stages.support.params import (
+from ..support.external import run
+from ..support.outside_now import OutsideNow
+from ..support.params import (
     Params,
 )
-from stages.support.params_file import (
+from ..support.params_file import (
     PARAMS_FILE,
     load_params,
 )
-from stages.support.recorded import recorded_experiments, same_code, with_changes, with_params
-from stages.support.reruns import Run, code, counts, read_pipeline, readers, remembered, runs, waves
+from ..support.recorded import recorded_experiments, same_code, with_changes, with_params
+from ..support.reruns import Run, code, counts, read_pipeline, readers, remembered, runs, waves
 
 FINISHED = "finished"
 

@@ -17,16 +17,17 @@ from fsslib.experiments.table import (
     comparison_markdown,
 )
 from fsslib.files.storage import read_json, write_bytes
-from stages.support import paths
-from stages.support.common import command, make_app, say
-from stages.support.outside_now import OutsideNow
-from stages.support.params import (
+
+from ..support import paths
+from ..support.common import command, make_app, say
+from ..support.outside_now import OutsideNow
+from ..support.params import (
     Params,
 )
-from stages.support.params_file import (
+from ..support.params_file import (
     load_params,
 )
-from stages.support.recorded import (
+from ..support.recorded import (
     Recorded,
     recorded_experiments,
     results_of,
@@ -34,7 +35,7 @@ from stages.support.recorded import (
     with_changes,
     with_params,
 )
-from stages.support.reruns import code, read_pipeline
+from ..support.reruns import code, read_pipeline
 
 CACHED = "episodes/s, encoded once"
 BOUNDARY = "boundary IoU"

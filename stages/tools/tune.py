@@ -24,24 +24,25 @@ from fsslib.experiments.tuning import (
     tuning_sweep,
 )
 from fsslib.files.storage import write_bytes
-from stages.support import paths
-from stages.support.common import command, make_app, say
-from stages.support.dvc_queue import check_ready, queue_command
-from stages.support.external import run
-from stages.support.inputs import open_manifest
-from stages.support.outside_now import OutsideNow
-from stages.support.params import Params
-from stages.support.params_file import PARAMS_FILE, load_params, parse_params
-from stages.support.recorded import (
+
+from ..support import paths
+from ..support.common import command, make_app, say
+from ..support.dvc_queue import check_ready, queue_command
+from ..support.external import run
+from ..support.inputs import open_manifest
+from ..support.outside_now import OutsideNow
+from ..support.params import Params
+from ..support.params_file import PARAMS_FILE, load_params, parse_params
+from ..support.recorded import (
     recorded_experiments,
     results_of,
     same_code,
     with_changes,
     with_params,
 )
-from stages.support.reruns import code, read_pipeline
-from stages.tools.preset import with_values
-from stages.tools.sweep import describe, make_plan, run_waves
+from ..support.reruns import code, read_pipeline
+from .preset import with_values
+from .sweep import describe, make_plan, run_waves
 
 Choices = Annotated[
     list[str],

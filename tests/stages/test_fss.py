@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import fsslib
-from stages.tools.fss import COMMANDS, app, summary
+from stages.tools.fss import COMMANDS, PROJECT_FILES, app, summary
 
 PROBE = """
 import sys
@@ -40,6 +40,26 @@ def test_every_step_has_the_help_of_its_own_module(step):
         first_words = " ".join(main.__doc__.split()[:5])
         assert first_words in " ".join(shown.output.split())
     assert len(summary(step)) > 10
+
+
+def test_outside_of_a_project_a_command_that_needs_one_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, files in PROJECT_FILES.items():
+        shown = run(name)
+        assert (shown.exit_code, shown.stdout) == (1, "")
+        wanted = f"error: no {' and no '.join(files)} in {tmp_path}: 'fss {name}' runs in a"
+        assert shown.stderr.startswith(wanted)
+        assert shown.stderr.count("\n") == 1
+    assert set(COMMANDS) - set(PROJECT_FILES) >= {
+        "predict",
+        "models",
+        "info",
+        "export",
+        "data",
+        "demo",
+    }
+    (tmp_path / "params.yaml").touch()
+    assert "no dvc.yaml in" in run("sweep", "table3").stderr
 
 
 def test_version_and_an_unknown_step():
