@@ -20,6 +20,7 @@ from fsslib.errors import FsslibError
 from fsslib.files.fingerprints import Hashed, changes, hash_files, listing, read_listing
 from stages.support import paths
 from stages.support.common import Bar, project_root
+from stages.support.inputs import names_model
 from stages.support.params_file import load_params, stage_params
 from stages.support.params_outside import FingerprintParams
 
@@ -84,8 +85,13 @@ def _weights(params: FingerprintParams, progress: _Progress) -> str:
         return f"{head}{installed_identity(params.backbone)}  installed {params.backbone}\n"
     if params.weights in NAMED_WEIGHTS:
         return f"{head}{params.weights}\n"
-    path = require_weights(project_root() / params.weights)
+    path = project_root() / params.weights
     progress.begin("weights")
+    if names_model(params.weights):
+        from stages.support.model_weights import model_fingerprint  # imports torch: takes seconds
+
+        return head + model_fingerprint(params)
+    require_weights(path)
     (hashed,) = _hash(path.parent, [path.name], "weights", progress)
     return f"{head}{hashed.sha256}  {params.weights}\n"
 

@@ -18,6 +18,7 @@ from stages.support.model_options import (
     ModelOption,
     RefineOption,
     open_segmenter,
+    pinned_model,
 )
 
 HOST = "127.0.0.1"
@@ -51,6 +52,7 @@ def main(
     from stages.tools.demo_page import build_page, serve
 
     one_thread_each()
+    model = pinned_model(model)
     segmenter = open_segmenter(
         model,
         backbone=backbone,

@@ -33,6 +33,7 @@ TOOLS = (
     "models",
     "calibrate",
     "export",
+    "publish",
     "info",
     "preset",
     "sweep",
