@@ -4,8 +4,8 @@ from pathlib import Path
 
 from fsslib.encoders.hub import impatient
 from fsslib.errors import FsslibError, reason
-from fsslib.prediction.hub_models import SCHEME, fetch_model
-from fsslib.prediction.publication import CARD, CONFIG, MODEL, PRESENCE
+from fsslib.prediction.hub_models import SCHEME, fetch_config, parse_address
+from fsslib.prediction.publication import CARD, CONFIG, MODEL, PRESENCE, read_publication
 
 LOGIN = "log in with 'hf auth login', or set HF_TOKEN to a token that may write"
 HUBS_OWN = frozenset({".gitattributes", CARD})
@@ -79,16 +79,11 @@ def _require_ours(repository: str, files: set[str]) -> None:
     if files <= HUBS_OWN:
         return
     try:
-        fetch_model(f"{SCHEME}{repository}")
-    except FsslibError as error:
-        if CONFIG in files and MODEL in files and "hf://" in str(error) and _damaged(error):
-            return
+        ours = read_publication(fetch_config(parse_address(f"{SCHEME}{repository}"))[0]) is not None
+    except FsslibError:
+        ours = False
+    if not ours:
         raise FsslibError(
             f"{repository} holds {sorted(files - HUBS_OWN)[0]} and no model of 'fss publish': "
             "push to another name"
-        ) from None
-
-
-def _damaged(error: FsslibError) -> bool:
-    """Whether it is a publication of ours with a wrong file, which an upload mends."""
-    return "config.json says" in str(error)
+        )

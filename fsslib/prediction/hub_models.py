@@ -118,6 +118,22 @@ def fetch_model(source: str | Path) -> Fetched:
 
 def _download(address: Address) -> tuple[Path, str]:
     """The folder that holds the files, and their commit."""
+    folder, commit = fetch_config(address)
+    found = read_publication(folder)
+    if found is None:
+        raise FsslibError(_not_ours(address))
+    for name in found.files:
+        _get(replace(address, revision=commit), name)
+    return folder, commit
+
+
+def fetch_config(address: Address) -> tuple[Path, str]:
+    """The folder that holds `config.json` after it was downloaded, and its commit.
+
+    Raises:
+        FsslibError: there is none, or it is too large.
+        Exception: of the hub's client.
+    """
     from huggingface_hub import HfApi, constants
 
     pinned = bool(COMMIT.fullmatch(address.revision))
@@ -135,20 +151,7 @@ def _download(address: Address) -> tuple[Path, str]:
         if (sizes[name] or 0) > MOST_CONFIG:
             raise FsslibError(f"{address}: {CONFIG} has more than {MOST_CONFIG} bytes: not read")
     config = config or _get(address, CONFIG)
-    commit = _commit(_after_snapshots(config), address)
-    address = replace(address, revision=commit)
-    folder = config.parent
-    for name in _listed(folder, address):
-        _get(address, name)
-    return folder, commit
-
-
-def _listed(folder: Path, address: Address) -> list[str]:
-    """Names of the files to download, which are few and fixed."""
-    found = read_publication(folder)
-    if found is None:
-        raise FsslibError(_not_ours(address))
-    return list(found.files)
+    return config.parent, _commit(_after_snapshots(config), address)
 
 
 def _get(address: Address, name: str) -> Path:
