@@ -31,9 +31,9 @@ def hub(tmp_path, monkeypatch):
         yield served
 
 
-def with_config(files, **changes):
-    config = json.loads(files["config.json"])
-    return {**files, "config.json": json.dumps({**config, **changes}).encode()}
+def with_config(content, changes):
+    config = json.loads(content["config.json"])
+    return {**content, "config.json": json.dumps({**config, **changes}).encode()}
 
 
 # ---- Addresses ----------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ MODEL = {"model.safetensors": FILE}
     ],
 )  # fmt: skip
 def test_a_hostile_config_is_refused_before_anything_else_is_read(shared, hub, changes, message):
-    hub.commit(NAME, with_config(files_of(shared), **changes))
+    hub.commit(NAME, with_config(files_of(shared), changes))
     assert message in one_line(fetch_model, ADDRESS)
     assert [path.rsplit("/", 1)[1] for path in hub.downloads] == ["config.json"]
 
