@@ -67,10 +67,11 @@ def push_folder(folder: Path, repository: str, private: bool) -> str:
     except FsslibError:
         raise
     except Exception as error:  # from the hub's client or the network; its classes vary
-        status = getattr(getattr(error, "response", None), "status_code", None)
+        first = error.__cause__ or error  # the client says 'Error while uploading' of anything
+        status = getattr(getattr(first, "response", None), "status_code", None)
         remedy = LOGIN if status in (401, 403) else "run the same command again"
         raise FsslibError(
-            f"{repository} was not uploaded ({reason(error)}); {folder} is whole: {remedy}"
+            f"{repository} was not uploaded ({reason(first)}); {folder} is whole: {remedy}"
         ) from None
 
 

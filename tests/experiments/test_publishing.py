@@ -175,7 +175,7 @@ def test_names_cannot_break_out_of_the_card(tmp_path):
     wanted = replace(WANTED, name=name)
     text = card_of(published(tmp_path, wanted, Measured(METRICS, PARAMS), trained_on=seen))
     assert ModelCard(text).data.model_name == name
-    assert text.split("---\n")[2].splitlines()[1] == "# cats --- \\# \"x\": \\[1"
+    assert text.split("---\n")[2].splitlines()[1] == '# cats --- \\# "x": \\[1'
     assert "a \\# b, \\<i\\>" in text
 
 

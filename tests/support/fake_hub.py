@@ -98,11 +98,8 @@ class Handler(BaseHTTPRequestHandler):
         if found is None:
             return self.missing("RevisionNotFound")
         if tree:
-            entries = [
-                {"type": "file", "path": path, "size": len(raw), "oid": hashlib.sha1(raw).hexdigest()}
-                for path, raw in found[1].items()
-            ]
-            return self.send(200, entries)
+            facts = {"type": "file", "size": 1, "oid": "0" * 40}
+            return self.send(200, [{**facts, "path": path} for path in found[1]])
         files = [{"rfilename": path, "size": len(raw)} for path, raw in found[1].items()]
         return self.send(200, {"id": name, "sha": found[0], "siblings": files})
 

@@ -47,7 +47,7 @@ def calibrate(model, encoder):
     """A calibration beside a model."""
     typical = Typical(torch.zeros(encoder.channels), torch.eye(encoder.channels))
     calibration = Calibration(Presence(0.3, 0.1), 0.25, typical, "")
-    rates = Rates(**{name: 0.25 for name in Rates.__dataclass_fields__})
+    rates = Rates(**dict.fromkeys(Rates.__dataclass_fields__, 0.25))
     settings = {"beta": None, "top_n": None}
     digest = encoder_digest(encoder)
     write_presence(presence_path(model), calibration, rates, digest, settings, {"fold": 1})
