@@ -20,50 +20,58 @@ from stages.support.measured import provenance_of
 REMEDY = "run the stage 'train' again"
 
 
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DIR", help="Folder to make: new, empty, or one that this command made."
+    ),
+]
+Trained = Annotated[
+    Path | None,
+    typer.Option(
+        help="Trained model or its folder, such as data/train/2. Default: the only fold in "
+        "data/train."
+    ),
+]
+LicenceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--license",
+        "--licence",
+        help="SPDX identifier of the licence that you give the weights, such as CC-BY-4.0. "
+        "Needed for --push; without it the card says that there is none.",
+    ),
+]
+NameOption = Annotated[
+    str | None,
+    typer.Option(help="Title of the card. Default: NAME of --push, or the folder's name."),
+]
+PushOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="USER/NAME",
+        help="Also upload the folder to this model repository of the Hugging Face Hub, made if "
+        "it does not exist. The login is that of 'hf auth login' or HF_TOKEN.",
+    ),
+]
+Private = Annotated[
+    bool,
+    typer.Option(
+        "--private/--public",
+        help="Who sees a repository that --push makes: you, or everybody. The Hub's settings "
+        "change it later; one that exists stays as it is.",
+    ),
+]
+
+
 @command
 def main(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DIR", help="Folder to make: new, empty, or one that this command made."
-        ),
-    ],
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="Trained model or its folder, such as data/train/2. Default: the only fold in "
-            "data/train."
-        ),
-    ] = None,
-    licence: Annotated[
-        str | None,
-        typer.Option(
-            "--license",
-            "--licence",
-            help="SPDX identifier of the licence that you give the weights, such as CC-BY-4.0. "
-            "Needed for --push; without it the card says that there is none.",
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(help="Title of the card. Default: NAME of --push, or the folder's name."),
-    ] = None,
-    push: Annotated[
-        str | None,
-        typer.Option(
-            metavar="USER/NAME",
-            help="Also upload the folder to this model repository of the Hugging Face Hub, made if "
-            "it does not exist. The login is that of 'hf auth login' or HF_TOKEN.",
-        ),
-    ] = None,
-    private: Annotated[
-        bool,
-        typer.Option(
-            "--private/--public",
-            help="Who sees a repository that --push makes: you, or everybody. The Hub's settings "
-            "change it later; one that exists stays as it is.",
-        ),
-    ] = True,
+    folder: Folder,
+    model: Trained = None,
+    licence: LicenceOption = None,
+    name: NameOption = None,
+    push: PushOption = None,
+    private: Private = True,
 ) -> None:
     """Make a folder of a trained model that others can load, with a model card; or upload it.
 
