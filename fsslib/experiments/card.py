@@ -18,7 +18,7 @@ from fsslib.training.trained_on import KEY as TRAINED_ON
 from fsslib.training.trained_on import TrainedOn
 
 IMAGENET = (
-    " The photographs of ImageNet may be used for non-commercial research and education. Read its "
+    " The photographs of ImageNet\nmay be used for non-commercial research and education. Read its "
     "terms before you use the weights otherwise."
 )
 

@@ -1,5 +1,7 @@
 """A tiny trained model, published or not."""
 
+from functools import cache
+
 import torch
 
 from fsslib.encoders.build import build_encoder
@@ -31,10 +33,16 @@ ABOUT = {
 WANTED = Wanted("cats", "CC-BY-4.0", None, "0.0")
 
 
-def save_model(path, seed=0, **about):
-    """A file as training writes it; returns the encoder."""
+@cache
+def random_encoder(seed):
     encoder = build_encoder(BACKBONE)
     load_weights(encoder, "random", seed)
+    return encoder
+
+
+def save_model(path, seed=0, **about):
+    """A file as training writes it; returns the encoder."""
+    encoder = random_encoder(seed)
     average = named_tensors(encoder, "average.")
     online = {k.replace("average.", "online."): v.clone() for k, v in average.items()}
     tensors = {**average, **online, "background": torch.ones(encoder.channels)}
