@@ -2,6 +2,7 @@
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -64,7 +65,17 @@ def _json(path: Path) -> list[str]:
         return _episodes(path)
     if kind == "fsslib-manifest":
         return _manifest(path)
+    if kind == "fsslib-model":
+        return _published(raw)
     raise FsslibError(f"{path} is neither a manifest nor a file of episodes: {REMEDY}")
+
+
+def _published(raw: dict[str, Any]) -> list[str]:
+    """`config.json` of a published model; its results are on its card."""
+    facts = {key: raw[key] for key in sorted(raw.keys() - {"kind", "params", "results", "files"})}
+    files = raw.get("files")
+    names = ", ".join(files) if isinstance(files, dict) else "no files"
+    return [f"published model: {names}", *(f"{k}: {short(v)}" for k, v in facts.items())]
 
 
 def _episodes(path: Path) -> list[str]:

@@ -39,10 +39,10 @@ def describe_weights(path: Path, remedy: str) -> list[str]:
         if not key.endswith(("running_mean", "running_var", "num_batches_tracked")):
             parts[key.split(".")[0] if head else "weights"] += math.prod(shape)
     lines = [f"{head.pop('kind', 'weights')}: {len(shapes)} tensors"]
-    history, params = head.pop("history", None), dict(_flat(head.pop("about", {})))
+    history, params = head.pop("history", None), dict(flat(head.pop("about", {})))
     lines += _made_by(head, params, shapes)
     if isinstance(history, list) and history:
-        values = (f"{k} {v:.3g}" for k, v in _flat(history[-1]) if isinstance(v, int | float))
+        values = (f"{k} {v:.3g}" for k, v in flat(history[-1]) if isinstance(v, int | float))
         lines.append(f"last step: {', '.join(values)}")
     for part, number in sorted(parts.items()):
         lines.append(f"{part}: {PARTS.get(part, '{} parameters').format(number)}")
@@ -99,7 +99,7 @@ def _made_by(
     return [f"{key}: {short(value)}" for key, value in known.items() if value is not None]
 
 
-def _flat(section: object, above: str = "") -> Iterator[tuple[str, Any]]:
+def flat(section: object, above: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the entries of nested mappings and lists of mappings, named as in params messages."""
     if not isinstance(section, dict):
         return
@@ -107,7 +107,7 @@ def _flat(section: object, above: str = "") -> Iterator[tuple[str, Any]]:
         if isinstance(value, list) and any(isinstance(v, dict) for v in value):
             value = dict(enumerate(value))
         if isinstance(value, dict):
-            yield from _flat(value, f"{above}{key}.")
+            yield from flat(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value
 

@@ -13,10 +13,11 @@ from fsslib.encoders.build import build_encoder
 from fsslib.encoders.weights import load_weights
 from fsslib.errors import FsslibError
 from fsslib.prediction.calibration_files import presence_path, shipped_presence
+from fsslib.prediction.hub_models import fetch_model, is_hub_address
+from fsslib.prediction.publication import MODEL, check_publication
 from fsslib.training.trained_model import KIND, load_model
 from fsslib.training.trained_on import TrainedOn
 
-MODEL = "model.safetensors"
 DEEPEST = {(2, False): "resnet18", (6, False): "resnet34", (6, True): "resnet50"}
 """Blocks of layer3 and whether they are bottlenecks -> backbone; ResNet-101 has 23."""
 
@@ -43,16 +44,20 @@ def open_model(source: str | Path = "installed", backbone: str | None = None) ->
 
     Args:
         source: `installed`, the ImageNet weights that pip installed; `model.safetensors` of
-            training or its folder (`data/train/0`); a `.pth` or `.safetensors` state dict of a
-            backbone; `timm:NAME` for a model of timm with its published weights, or `imagenet` for
-            torchvision's, both downloaded once; or `random`.
+            training or its folder (`data/train/0`); a folder that `fss publish` made, or its
+            address on the hub, `hf://USER/NAME[@REVISION]`; a `.pth` or `.safetensors` state dict
+            of a backbone; `timm:NAME` for a model of timm with its published weights, or `imagenet`
+            for torchvision's, all downloaded once; or `random`.
         backbone: of plain weights. By default the project's own for `installed`, what a file's own
             names tell for a file, else `resnet50`.
 
     Raises:
-        FsslibError: nothing there, damaged, weights of another backbone, or no network.
+        FsslibError: nothing there, damaged, weights of another backbone, no network, or a published
+            file that is not the one that its publication describes.
     """
     name = str(source)
+    if is_hub_address(name):
+        return _of_file(fetch_model(name).folder / MODEL, backbone)  # verified already
     if name == "installed":
         encoder = _plain(name, backbone or DEFAULT_BACKBONE)
         return Model(encoder, presence=shipped_presence(encoder.backbone))
@@ -72,6 +77,7 @@ def _of_file(path: Path, backbone: str | None) -> Model:
             raise FsslibError(
                 f"{path} holds no {MODEL}: run 'dvc repro' to train one, or name a file of weights"
             )
+        check_publication(path)
         path = path / MODEL
     if _is_trained(path):
         trained = load_model(path, ema=True)

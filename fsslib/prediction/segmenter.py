@@ -142,8 +142,8 @@ class Segmenter:
 
         Args:
             path: `installed`, the ImageNet weights that pip installed; `model.safetensors` of
-                training or its folder (`data/train/0`); a `.pth` or `.safetensors` state dict of a
-                backbone; `timm:NAME` or `imagenet` (downloaded once); or `random`.
+                training or its folder, published or not; a `.pth` or `.safetensors` state dict;
+                `timm:NAME`, `hf://USER/NAME[@REVISION]` or `imagenet` (downloaded); or `random`.
             backbone: of plain or installed weights, see `fsslib.prediction.models.open_model`.
             calibration: JSON file of `fss calibrate` instead of the model's own.
             background: rectify the background by eq. 7 where the model has the prototype.

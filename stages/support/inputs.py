@@ -4,6 +4,7 @@ from fsslib.data.manifest import Manifest, load_manifest
 from fsslib.data.pool import PoolImage, PoolSource, build_pool, unread_in_pool
 from fsslib.data.unread import describe_unread
 from fsslib.encoders.backbones import NAMED_WEIGHTS
+from fsslib.errors import FsslibError
 
 from . import paths
 from .common import project_root, say
@@ -48,8 +49,30 @@ def _sources(params: PoolParams) -> list[PoolSource]:
     return [PoolSource(s.source, s.cap) for s in params.unlabeled]
 
 
+def names_model(weights: str) -> bool:
+    """Whether `weights` names a trained model, by `hf://USER/NAME` or by its folder."""
+    return weights.startswith("hf://") or (project_root() / weights).is_dir()
+
+
 def weights_source(params: EncoderParams) -> str:
-    """The value of `weights`, with a relative path resolved."""
+    """The value of `weights`, with a relative path resolved; of a trained model its encoder.
+
+    Raises:
+        FsslibError: the stage `fingerprint` has not kept the encoder of the model.
+    """
     if params.weights in NAMED_WEIGHTS:
         return params.weights
-    return str(project_root() / params.weights)
+    if not names_model(params.weights):
+        return str(project_root() / params.weights)
+    kept = project_root() / paths.kept_weights(_recorded(params.weights), params.backbone)
+    if not kept.is_file():
+        raise FsslibError(f"weights: {params.weights} is not fetched yet: run 'fss fingerprint'")
+    return str(kept)
+
+
+def _recorded(weights: str) -> str:
+    """The hash of a model that the stage `fingerprint` wrote down, empty if there is none."""
+    file = paths.fingerprint("weights")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    found = [line.partition("  ") for line in lines if not line.startswith("#")]
+    return next((sha256 for sha256, _, name in found if name == weights), "")

@@ -8,6 +8,7 @@ import typer
 
 from fsslib.encoders.work import Feeding
 from fsslib.evaluation.refining import Refine
+from fsslib.prediction.hub_models import fetch_model, is_hub_address
 from fsslib.prediction.segmenter import Segmenter
 
 from .common import say
@@ -22,8 +23,8 @@ ModelOption = Annotated[
     str,
     typer.Option(
         help="Model to use: 'installed' (ImageNet weights that pip installed), a trained model or "
-        "its folder, weights (.pth, .safetensors), or timm:NAME or 'imagenet' (both downloaded). "
-        "'fss models' lists the available ones."
+        "its folder, weights (.pth, .safetensors), or timm:NAME, hf://USER/NAME or 'imagenet' "
+        "(all downloaded). 'fss models' lists the available ones."
     ),
 ]
 BackboneOption = Annotated[
@@ -61,6 +62,20 @@ Workers = Annotated[
     ),
 ]
 MOST_THREADS = 8
+
+
+def pinned_model(model: str) -> str:
+    """The same value, but a model on the hub with its commit, which is told to the user.
+
+    Raises:
+        FsslibError: see `fsslib.prediction.hub_models.fetch_model`.
+    """
+    if not is_hub_address(model):
+        return model
+    pinned = str(fetch_model(model).address)
+    if pinned != model:
+        say(f"{model} is {pinned} now: that address will always give this model")
+    return pinned
 
 
 def open_segmenter(model: str, **options: Any) -> Segmenter:  # noqa: ANN401 - as `Segmenter.load`

@@ -21,6 +21,7 @@ from fsslib.files.fingerprints import Hashed, changes, hash_files, listing, read
 
 from . import paths
 from .common import Bar, project_root
+from .inputs import names_model
 from .params_file import load_params, stage_params
 from .params_outside import FingerprintParams
 
@@ -85,8 +86,13 @@ def _weights(params: FingerprintParams, progress: _Progress) -> str:
         return f"{head}{installed_identity(params.backbone)}  installed {params.backbone}\n"
     if params.weights in NAMED_WEIGHTS:
         return f"{head}{params.weights}\n"
-    path = require_weights(project_root() / params.weights)
+    path = project_root() / params.weights
     progress.begin("weights")
+    if names_model(params.weights):
+        from .model_weights import model_fingerprint  # imports torch: takes seconds
+
+        return head + model_fingerprint(params)
+    require_weights(path)
     (hashed,) = _hash(path.parent, [path.name], "weights", progress)
     return f"{head}{hashed.sha256}  {params.weights}\n"
 

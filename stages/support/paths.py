@@ -19,6 +19,11 @@ def fingerprint(name: str) -> Path:
     return FINGERPRINT / f"{name}.txt"
 
 
+def kept_weights(sha256: str, backbone: str) -> Path:
+    """Encoder of the trained model of this hash, as plain weights that training starts from."""
+    return SCRATCH / "weights" / f"{sha256}-{backbone.replace(':', '-')}.safetensors"
+
+
 def clusters(fold: int) -> Path:
     """Sub-clusters of a fold."""
     return DATA / "cluster" / str(fold) / "clusters.h5"

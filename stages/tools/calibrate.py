@@ -25,7 +25,6 @@ from fsslib.prediction.calibration_files import (
     write_presence,
 )
 from fsslib.prediction.inputs import fitted
-from fsslib.prediction.models import MODEL
 from fsslib.prediction.presence import (
     FALSE_ABSENT,
     Presence,
@@ -34,6 +33,7 @@ from fsslib.prediction.presence import (
     fit_presence,
     measure_rates,
 )
+from fsslib.prediction.publication import MODEL, read_publication
 from fsslib.prediction.segmenter import MAX_SIDE, Segmenter
 from fsslib.prediction.typical import Typical
 
@@ -55,7 +55,7 @@ Calibrated = Annotated[
     str | None,
     typer.Option(
         help="Model to calibrate instead of data/train/FOLD: a trained model or its folder, or "
-        "weights. With --out, also 'installed', 'imagenet' or timm:NAME."
+        "weights. With --out, also 'installed', 'imagenet', timm:NAME or hf://USER/NAME."
     ),
 ]
 OutOption = Annotated[
@@ -151,6 +151,8 @@ def _fit(
 
 def _beside(model: Path) -> Path:
     """Path of a model's own calibration, beside the model."""
+    if read_publication(model) is not None:
+        raise FsslibError(f"{model} is published, and its files stay as they are: give --out")
     path = model / MODEL if model.is_dir() else model
     if not path.is_file():
         raise FsslibError(

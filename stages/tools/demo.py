@@ -19,6 +19,7 @@ from ..support.model_options import (
     ModelOption,
     RefineOption,
     open_segmenter,
+    pinned_model,
 )
 
 HOST = "127.0.0.1"
@@ -52,6 +53,7 @@ def main(
     from .demo_page import build_page, serve
 
     one_thread_each()
+    model = pinned_model(model)
     segmenter = open_segmenter(
         model,
         backbone=backbone,

@@ -9,7 +9,7 @@ from fsslib.prediction.export import TOLERANCE, check_packages, export_encoder
 from fsslib.prediction.models import open_model
 
 from ..support.common import command, make_app, say
-from ..support.model_options import INSTALLED, BackboneOption, ModelOption
+from ..support.model_options import INSTALLED, BackboneOption, ModelOption, pinned_model
 
 
 @command
@@ -25,7 +25,7 @@ def main(
     pip install 'fsslib[onnx]'.
     """
     check_packages()
-    opened = open_model(model, backbone)
+    opened = open_model(pinned_model(model), backbone)
     worst = export_encoder(opened.encoder, out, opened.background)
     say(
         f"wrote {out}: {opened.encoder.backbone}, {out.stat().st_size / 1e6:.1f} MB, differs from "

@@ -36,6 +36,7 @@ TOOLS = (
     "models",
     "calibrate",
     "export",
+    "publish",
     "info",
     "preset",
     "sweep",

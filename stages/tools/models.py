@@ -9,7 +9,7 @@ from fsslib.encoders.installed import INSTALLED, installed_file
 from fsslib.errors import FsslibError
 from fsslib.experiments.weights_info import model_facts
 from fsslib.prediction.calibration_files import presence_path, shipped_presence
-from fsslib.prediction.models import MODEL
+from fsslib.prediction.publication import MODEL
 from fsslib.training.trained_on import TrainedOn
 
 from ..support import paths
@@ -33,6 +33,7 @@ def main(
         return
     rows += [
         ("timm:NAME", "any model of timm with its published weights, downloaded once"),
+        ("hf://USER/NAME", "a model that 'fss publish' put on the hub, downloaded once"),
         ("imagenet", "a ResNet of torchvision (--backbone), ImageNet, downloaded once"),
         ("FILE", "a .pth or .safetensors state dict; --backbone where its names do not tell"),
     ]

@@ -42,6 +42,7 @@ from ..support.model_options import (
     Workers,
     open_segmenter,
     option_feeding,
+    pinned_model,
 )
 from ..support.options import (
     SupportOption,
@@ -140,6 +141,7 @@ def main(
     names = _names(supports, classes, query, out, form)
     _say_unread(query)
     one_thread_each()
+    model = pinned_model(model)
     segmenter = open_segmenter(
         model,
         backbone=backbone,
@@ -177,7 +179,7 @@ def _names(
     photographs = find_photographs(query)
     names = output_names(photographs)
     _check_folder(out, query)
-    inputs = [*photographs, *(p for s in supports for p in _files(s))]
+    inputs = [*photographs, *(p for s in supports for p in (s.photograph, s.mask))]
     check_outputs(out, names.values(), inputs, form)
     return names
 
@@ -218,10 +220,6 @@ def _row(support: SupportOption) -> dict[str, str]:
         "photograph": str(support.photograph),
         "mask": str(support.mask),
     }
-
-
-def _files(support: SupportOption) -> tuple[Path, Path]:
-    return support.photograph, support.mask
 
 
 def _check_folder(out: Path, query: Sequence[Path]) -> None:
