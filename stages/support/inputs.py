@@ -16,6 +16,8 @@ from stages.support.params_file import (
     load_params,
 )
 
+MODEL = "model.safetensors"
+
 
 def read_params() -> Params:
     """Read and validate the whole of `params.yaml`."""
@@ -50,7 +52,7 @@ def _sources(params: PoolParams) -> list[PoolSource]:
 
 def names_model(weights: str) -> bool:
     """Whether `weights` names a trained model, by `hf://USER/NAME` or by its folder."""
-    return weights.startswith("hf://") or (project_root() / weights).is_dir()
+    return weights.startswith("hf://") or (project_root() / weights / MODEL).is_file()
 
 
 def weights_source(params: EncoderParams) -> str:
