@@ -17,6 +17,8 @@ from .params_file import (
     load_params,
 )
 
+MODEL = "model.safetensors"
+
 
 def read_params() -> Params:
     """Read and validate the whole of `params.yaml`."""
@@ -51,7 +53,7 @@ def _sources(params: PoolParams) -> list[PoolSource]:
 
 def names_model(weights: str) -> bool:
     """Whether `weights` names a trained model, by `hf://USER/NAME` or by its folder."""
-    return weights.startswith("hf://") or (project_root() / weights).is_dir()
+    return weights.startswith("hf://") or (project_root() / weights / MODEL).is_file()
 
 
 def weights_source(params: EncoderParams) -> str:

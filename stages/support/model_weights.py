@@ -1,6 +1,5 @@
 """Trained models as initial weights: on the hub, published in a folder, or of another project."""
 
-from fsslib.encoders.identity import require_weights
 from fsslib.files.fingerprints import hash_file
 from fsslib.prediction.hub_models import SCHEME, fetch_model, is_hub_address
 from fsslib.prediction.publication import MODEL, check_publication, write_encoder
@@ -27,7 +26,7 @@ def model_fingerprint(params: FingerprintParams) -> str:
     else:
         folder, note = project_root() / params.weights, ""
         check_publication(folder)
-        model = require_weights(folder / MODEL)
+        model = folder / MODEL
         sha256 = hash_file(model)
     kept = project_root() / paths.kept_weights(sha256, params.backbone)
     if not kept.is_file():

@@ -215,7 +215,7 @@ def test_a_folder_is_weights_as_well_and_others_are_refused(project, hub):
     (shared / "model.safetensors").write_bytes(b"x")
     assert "config.json says" in refused("fingerprint")
     set_params(weights="data")(project)
-    assert "data/model.safetensors does not exist" in refused("fingerprint")
+    assert "data does not exist: set 'weights'" in refused("fingerprint")
     set_params(weights="hf://bob")(project)
     assert "is no address of a model" in refused("fingerprint")
     set_params(weights="hf://bob/dogs")(project)
