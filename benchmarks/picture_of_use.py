@@ -5,7 +5,7 @@ windmills are all those of the package in the order of their names, from the fir
 two are the first of its dams (docs/images/README.md). The mask of the support was drawn by hand.
 
     apt-get download gcompris-qt-data && dpkg-deb -x gcompris-qt-data_*.deb /tmp/gcompris
-    python -m benchmarks.picture_of_use --rcc /tmp/gcompris/usr/share/gcompris-qt/rcc/categorization.rcc
+    python -m benchmarks.picture_of_use --rcc /tmp/gcompris/usr/share/gcompris-qt/rcc
 """
 
 import argparse
@@ -54,7 +54,7 @@ def read_resources(content: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of the files in a Qt resource file (rcc)."""
     magic, version, tree, data, names = struct.unpack(">4s4I", content[:20])
     if magic != b"qres":
-        raise SystemExit("not a Qt resource file: give categorization.rcc of gcompris-qt-data")
+        raise SystemExit("categorization.rcc is not a Qt resource file")
     length = 22 if version >= 2 else 14
 
     def walk(number: int, above: str) -> Iterator[tuple[str, bytes]]:
@@ -78,7 +78,7 @@ def read_resources(content: bytes) -> Iterator[tuple[str, bytes]]:
 
 def photographs(rcc: Path) -> dict[str, np.ndarray]:
     found = {}
-    for path, content in read_resources(rcc.read_bytes()):
+    for path, content in read_resources((rcc / "categorization.rcc").read_bytes()):
         if FOLDER in path and path.endswith(".webp") and Path(path).stem not in OTHERS:
             found[Path(path).stem] = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
     return found
@@ -120,7 +120,9 @@ def sheet(support: Image.Image, rows: Sequence[Image.Image]) -> Image.Image:
     height = sum(row.height for row in rows) + GAP * (len(rows) - 1)
     made = Image.new("RGB", (LEFT + 3 * GAP + RIGHT, height), "white")
     made.paste(support, (0, 0))
-    lines = "One masked photograph (green),\nno training. Orange: what is found\nin other photographs."
+    lines = (
+        "One masked photograph (green),\nno training. Orange: what is found\nin other photographs."
+    )
     font = ImageFont.load_default(size=22)
     ImageDraw.Draw(made).multiline_text((0, support.height + 14), lines, "black", font, spacing=8)
     top = 0
@@ -132,7 +134,7 @@ def sheet(support: Image.Image, rows: Sequence[Image.Image]) -> Image.Image:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rcc", type=Path, required=True)
+    parser.add_argument("--rcc", type=Path, required=True, help="folder of categorization.rcc")
     parser.add_argument("--out", type=Path, default=Path("docs/images/use.jpg"))
     args = parser.parse_args()
     torch.set_num_threads(1)
