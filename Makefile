@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test nightly lint types unit docs deps dist clean
+.PHONY: help setup repro test nightly lint types unit docs notebook deps dist clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,13 @@ docs: $(VENV)/.docs  ## Build the documentation site into site/
 
 $(VENV)/.docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -e '.[docs]'
+	touch $@
+
+notebook: $(VENV)/.notebook  ## Run docs/notebooks/mining.py into mining.ipynb, with its pictures
+	OMP_NUM_THREADS=1 python docs/notebooks/make.py
+
+$(VENV)/.notebook: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off -e '.[notebook]'
 	touch $@
 
 nightly: $(STAMP)  ## Run all tests, also the long ones, with thousands of random examples

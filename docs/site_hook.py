@@ -1,12 +1,15 @@
 """Brings files from outside of docs/ into the documentation site, and leads links to them.
 
 On GitHub a link from docs/data.md to ../data/README.md works as it stands; MkDocs knows nothing
-outside of docs/. So each such file becomes a page of the site, and links are led to that page.
+outside of docs/. So each such file becomes a page of the site, and links are led to that page. The
+notebook becomes a page with its outputs likewise.
 
 The site loads nothing from elsewhere, so it has no Mermaid: a diagram is shown as its SVG, which
 docs/diagram.py draws.
 """
 
+import base64
+import json
 import posixpath
 import re
 from pathlib import Path
@@ -21,6 +24,7 @@ PAGES = {
     "data/README.md": "archives.md",
     "params.yaml": "params.md",
     "LICENSE": "license.md",
+    "docs/notebooks/mining.ipynb": "notebook.md",
 }
 """File of the project -> page of the site."""
 
@@ -39,11 +43,39 @@ def on_files(files: Any, config: Any) -> Any:  # noqa: ANN401 - MkDocs' own type
 
     for source, page in PAGES.items():
         content = (ROOT / source).read_text(encoding="utf-8")
-        if not source.endswith(".md"):
+        if source.endswith(".ipynb"):
+            content, pictures = notebook_page(content)
+            for name, picture in pictures.items():
+                files.append(File.generated(config, name, content=picture))
+        elif not source.endswith(".md"):
             kind = "yaml" if source.endswith(".yaml") else "text"
             content = f"# {source}\n\n```{kind}\n{content}```\n"
         files.append(File.generated(config, page, content=content))
     return files
+
+
+def notebook_page(notebook: str) -> tuple[str, dict[str, bytes]]:
+    """Write an executed notebook (JSON) as Markdown, with the files of its pictures by name."""
+    parts: list[str] = []
+    pictures: dict[str, bytes] = {}
+    section = ""
+    for cell in json.loads(notebook)["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(source)
+            section = next((x[3:] for x in source.splitlines() if x.startswith("## ")), section)
+            continue
+        parts.append(f"```python\n{source}\n```")
+        for output in cell["outputs"]:
+            if "text" in output:
+                text = "".join(output["text"]).rstrip()
+                parts.append(f"```text\n{text}\n```")
+            for kind in ("jpeg", "png"):
+                if f"image/{kind}" in output.get("data", {}):
+                    name = f"images/notebook-{len(pictures) + 1}.{kind}"
+                    pictures[name] = base64.b64decode("".join(output["data"][f"image/{kind}"]))
+                    parts.append(f"![Output of section {section}](../{name})")
+    return "\n\n".join(parts) + "\n", pictures
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:  # noqa: ANN401 - likewise

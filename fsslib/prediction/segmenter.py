@@ -53,20 +53,20 @@ MOST_CLASSES = 254
 class Segmenter:
     """Learns classes from masked photographs, without training, and finds them in others.
 
-    >>> import numpy as np
-    >>> from fsslib import Segmenter
-    >>> s = Segmenter.load("random", backbone="resnet18")
-    >>> rng = np.random.default_rng(0)
-    >>> photograph = rng.integers(0, 90, (64, 96, 3), dtype=np.uint8)
-    >>> photograph[16:48, 24:64] += 150  # a bright square
-    >>> mask = np.zeros((64, 96), bool)
-    >>> mask[16:48, 24:64] = True
-    >>> s.learn("square", [photograph], [mask])
-    >>> found = s.predict(photograph[:, ::-1], threshold=0)
-    >>> found.mask.shape, found.names, found.present
-    ((64, 96), ('square',), (True,))
-    >>> bool(found.of("square")[20:44, 36:68].mean() > 0.9)
-    True
+    Examples:
+        >>> import numpy as np
+        >>> from fsslib import Segmenter
+        >>> s = Segmenter.load("random", backbone="resnet18")
+        >>> photograph = np.random.default_rng(0).integers(0, 90, (64, 96, 3), dtype=np.uint8)
+        >>> photograph[16:48, 24:64] += 150  # a bright square
+        >>> mask = np.zeros((64, 96), bool)
+        >>> mask[16:48, 24:64] = True
+        >>> s.learn("square", [photograph], [mask])
+        >>> found = s.predict(photograph[:, ::-1], threshold=0)
+        >>> found.mask.shape, found.names, found.present
+        ((64, 96), ('square',), (True,))
+        >>> bool(found.of("square")[20:44, 36:68].mean() > 0.9)
+        True
 
     Attributes:
         trained_on: what trained the model, None for an encoder that this project did not train.
@@ -75,7 +75,7 @@ class Segmenter:
         backbone: of the encoder.
         digest: hash of the encoder's weights.
         refining: of masks, or None.
-        encode, max_side: encodes photographs that have been scaled to it.
+        encode: encodes one photograph, scaled to `max_side` before.
     """
 
     def __init__(

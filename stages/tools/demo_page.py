@@ -30,6 +30,23 @@ FONT = ["system-ui", "sans-serif"]
 """Fonts of the machine, so that the page works without network."""
 
 
+CSS = """
+#mask .wrap { padding-top: 1.75rem; }
+#found .grid-wrap { max-height: none; min-height: 0; overflow-y: visible; }
+#found .grid-container {
+  padding-top: 2rem; grid-auto-rows: auto; align-items: start;
+  grid-template-columns: repeat(auto-fill, minmax(min(220px, 100%), 1fr));
+}
+#found .gallery-item, #found .thumbnail-lg { height: auto; }
+#found .thumbnail-lg { aspect-ratio: auto; }
+#found .thumbnail-lg > img { display: block; height: auto; max-height: 320px; }
+#found .thumbnail-lg .caption-label {
+  position: static; max-width: none; border: 0; white-space: normal; overflow-wrap: anywhere;
+}
+"""
+"""Captions below the pictures and not on them, labels above and not on them, at any width."""
+
+
 def build_page(segmenter: Segmenter) -> gr.Blocks:
     """Build the page; `segmenter` gives the encoder, and each session learns its own classes."""
     with gr.Blocks(title="fsslib", analytics_enabled=False) as page:
@@ -38,7 +55,7 @@ def build_page(segmenter: Segmenter) -> gr.Blocks:
         with gr.Row():
             with gr.Column():
                 editor = gr.ImageEditor(
-                    label="Photograph of the class, painted over",
+                    label="Photograph to paint",
                     type="numpy",
                     image_mode="RGBA",
                     sources=["upload", "clipboard"],
@@ -50,7 +67,7 @@ def build_page(segmenter: Segmenter) -> gr.Blocks:
                     label="or its mask: PNG, every pixel but black is the object",
                     type="filepath",
                     elem_id="mask",
-                    height=110,
+                    height=150,
                 )
                 name = gr.Textbox(label="Name of the class", value="object", elem_id="name")
                 with gr.Row():
@@ -67,7 +84,8 @@ def build_page(segmenter: Segmenter) -> gr.Blocks:
                 least = gr.Slider(
                     0,
                     1,
-                    value=segmenter.calibration.threshold,
+                    value=round(segmenter.calibration.threshold, 2),
+                    step=0.01,
                     label="Call a class absent below this probability (0: never)",
                 )
                 search = gr.Button("Find", variant="primary", elem_id="find")
@@ -96,6 +114,7 @@ def serve(page: gr.Blocks, host: str, port: int, open_browser: bool) -> None:
             inbrowser=open_browser,
             quiet=True,
             max_file_size=MAX_UPLOAD,
+            css=CSS,
             theme=gr.themes.Base(font=FONT, font_mono=["monospace"]),
             prevent_thread_lock=True,
         )

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.support.docs_markdown import PAGES, anchors, links, name_of
+from tests.support.page_browser import needs_chromium, widths
 from tests.support.project import ROOT
 
 
@@ -92,11 +93,24 @@ def test_links_out_of_docs_lead_to_pages_of_the_site(here, link, expected):
     assert hook.LINK.sub(lambda found: hook.lead(found, here), link) == expected
 
 
-def test_the_strict_build_passes_and_loads_nothing(tmp_path):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
     pytest.importorskip("material", reason="needs pip install -e '.[docs]'")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    html = (tmp_path / "index.html").read_text(encoding="utf-8")
+    return folder
+
+
+def test_the_strict_build_passes_and_loads_nothing(site):
+    html = (site / "index.html").read_text(encoding="utf-8")
     assert "fonts.googleapis" not in html
     assert '<script src="http' not in html
+
+
+@needs_chromium
+def test_no_page_of_the_site_is_wider_than_a_phone(site):
+    found = widths(sorted(site.glob("*.html")), 390)
+    assert len(found) > 15
+    assert {name: width for name, width in found.items() if width > 390} == {}

@@ -136,6 +136,21 @@ def served(tmp_path_factory):
     assert "Traceback" not in (folder / "log").read_text()
 
 
+OVERLAPS = """
+const pairs = [
+  ['#found .thumbnail-lg > img', '#found .caption-label'],
+  ['#found .thumbnail-lg > img', '#found [data-testid=block-label]'],
+  ['#mask .wrap svg', '#mask [data-testid=block-label]'],
+];
+return pairs.filter(([one, other]) => {
+  const [a, b] = [one, other].map(s => document.querySelector(s)?.getBoundingClientRect());
+  if (!a || !b) return one.startsWith('#found');
+  return a.left < b.right && b.left < a.right && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+});
+"""
+"""What is drawn over something else, or is not there."""
+
+
 @pytest.mark.slow
 def test_a_visit_gives_a_support_and_sees_the_overlay_of_a_query(served, files):
     browser = open_browser()
@@ -175,6 +190,14 @@ def test_a_visit_gives_a_support_and_sees_the_overlay_of_a_query(served, files):
         script = "return [...document.querySelectorAll('#found img')].map(i => i.naturalWidth)"
         wait.until(lambda _: any(w >= 128 for w in browser.execute_script(script)))
         told("#failed", "torn.jpg")
+        for width in (1280, 390):
+            browser.execute_cdp_cmd(
+                "Emulation.setDeviceMetricsOverride",
+                {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600},
+            )
+            time.sleep(1)
+            assert browser.execute_script(OVERLAPS) == [], width
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
         if os.environ.get("FSS_SCREENSHOT"):
             browser.save_screenshot(os.environ["FSS_SCREENSHOT"])
     finally:

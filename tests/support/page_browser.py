@@ -52,3 +52,26 @@ def measure(page: Path, width: int, script: str) -> str:
     )
     dumped = chromium(outer, "--dump-dom")
     return dumped.split('<pre id="out">=')[1].split("=</pre>")[0]
+
+
+def widths(pages: list[Path], width: int) -> dict[str, int]:
+    """Width of the content of each page, px, in a frame `width` px wide, by name.
+
+    Args:
+        pages: files in one folder.
+        width: of the frames, px.
+    """
+    frames = "".join(
+        f'<iframe width="{width}" height="900" src="{p.name}"></iframe>' for p in pages
+    )
+    outer = pages[0].with_name(f"outer_{width}.html")
+    outer.write_text(
+        f'{frames}<pre id="out"></pre><script>window.onload = () => {{'
+        "const found = [...document.querySelectorAll('iframe')].map("
+        "f => f.contentDocument.documentElement.scrollWidth);"
+        "document.getElementById('out').textContent = '=' + found.join() + '=';}</script>"
+    )
+    dumped = chromium(outer, "--dump-dom")
+    outer.unlink()
+    found = dumped.split('<pre id="out">=')[1].split("=</pre>")[0].split(",")
+    return {page.name: int(value) for page, value in zip(pages, found, strict=True)}
