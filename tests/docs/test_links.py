@@ -84,7 +84,11 @@ def test_the_site_has_every_page():
         ("data/README.md", "[x](../docs/data.md)", "[x](data.md)"),
         ("docs/how-to/a.md", "[x](../../params.yaml)", "[x](../params.md)"),
         ("docs/how-to/a.md", "[x](../data.md#y) [z](b.md)", "[x](../data.md#y) [z](b.md)"),
-        ("docs/data.md", "[x](how-to/b.md) [y](recipes/a.sh)", "[x](how-to/b.md) [y](recipes/a.sh)"),
+        (
+            "docs/data.md",
+            "[x](how-to/b.md) [y](recipes/a.sh)",
+            "[x](how-to/b.md) [y](recipes/a.sh)",
+        ),
         ("README.md", "[x](params.yaml) [y](LICENSE)", "[x](params.md) [y](license.md)"),
         ("docs/data.md", "[the benchmarks](../benchmarks), [x](#y)", "the benchmarks, [x](#y)"),
         (

@@ -54,9 +54,9 @@ def ours():
 def dvcs():
     """The source of DVC, in which a string may be cut into two lines."""
     folder = Path(find_spec("dvc").submodule_search_locations[0])
-    files = [folder / name for name in ("lock.py", "rwlock.py", "repo/__init__.py",
-                                        "repo/reproduce.py", "utils/serialize/_json.py")]  # fmt: skip
-    return " ".join(re.sub(r'"\s*\n\s*f?"', "", file.read_text()) for file in files)
+    names = ("lock.py", "rwlock.py", "repo/__init__.py", "repo/reproduce.py")
+    texts = [(folder / name).read_text(encoding="utf-8") for name in names]
+    return " ".join(re.sub(r'"\s*\n\s*f?"', "", text) for text in texts)
 
 
 def is_there(message, source):

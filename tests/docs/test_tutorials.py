@@ -1,8 +1,8 @@
 """The tutorials, run as a reader would run them; each test's table says what is replaced.
 
-`test_code.py` parses every command of every page. Here the pages run: two in this process, with small
-settings; the one for GPUs on the CPU, where `torchrun` and `sbatch` are one process after another. The
-two that are about DVC itself take minutes, so they run in `make nightly` alone.
+`test_code.py` parses every command of every page. Here the pages run: two in this process, with
+small settings; the one for GPUs on the CPU, where `torchrun` and `sbatch` are one process after
+another. The two that are about DVC itself take minutes, so they run in `make nightly` alone.
 """
 
 import os
@@ -49,6 +49,11 @@ def test_train_on_own_labels(tmp_path):
     assert (tmp_path / "found/val_00005.json").is_file()
 
 
+def steps(*names):
+    """A part of the pipeline in this process."""
+    return lambda folder, words: "".join(run_step(name, [], "steps") for name in names)
+
+
 def torchrun(folder, words):
     """`torchrun --nproc-per-node N -m stages.STEP ...` as the one process that does all."""
     step, *rest = words[words.index("-m") + 1 :]
@@ -85,12 +90,12 @@ def test_on_a_gpu_machine_or_cluster(tmp_path):
     make_photographs(tmp_path / "photos")
     shutil.copy(ROOT / "params.yaml", tmp_path)
     set_params(**PARAMS, shard_images=3, dense_features=False)(tmp_path)
-    instead = INSTALLED | {"dvc repro": pipeline()}
-    instead |= {line: SKIP for line in lines_of(page, "dvc commit")}  # DVC is not there
-    instead |= {line: SKIP for line in lines_of(page, "dvc repro ")}  # done by `dvc repro`
-    instead |= {line: torchrun for line in lines_of(page, "torchrun")}
-    instead |= {line: sbatch for line in lines_of(page, "sbatch")}
-    instead |= {line: shared for line in lines_of(page, "FSSLIB_SHARE")}
+    instead = INSTALLED | {"dvc repro": steps("fingerprint", "prepare")}  # the rest follows
+    instead |= {"dvc repro cluster@0": steps("collect", "cluster"), "dvc repro train@0": SKIP}
+    instead |= dict.fromkeys(lines_of(page, "dvc commit"), SKIP)  # DVC is not there
+    instead |= dict.fromkeys(lines_of(page, "torchrun"), torchrun)
+    instead |= dict.fromkeys(lines_of(page, "sbatch"), sbatch)
+    instead |= dict.fromkeys(lines_of(page, "FSSLIB_SHARE"), shared)
     run_tutorial(page, tmp_path, instead)
     assert not os.environ.get(SHARE)
 
@@ -125,6 +130,6 @@ def test_sweep_and_compare(project):
 @pytest.mark.slow
 def test_rerun_table_3(project):
     """The part without the archives of PASCAL, which nobody may pass on."""
-    archives = {line: SKIP for line in lines_of("rerun-table3", "fss data")}
+    archives = dict.fromkeys(lines_of("rerun-table3", "fss data"), SKIP)
     fold = {"fss preset procedural": SKIP, "fss preset pascal-resnet50": SKIP}  # stays tiny
     run_tutorial("rerun-table3", project, INSTALLED | archives | fold)

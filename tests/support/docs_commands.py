@@ -18,7 +18,8 @@ from tests.support.docs_parsers import WrongCommand, parse, parser_of
 from tests.support.project import ROOT
 
 OTHERS = {
-    "git", "md5sum", "source", "pre-commit", "for", "done", "cat", "cp", "ls", "mkdir", "mv", "sbatch",
+    "git", "md5sum", "source", "pre-commit", "sbatch", "for", "done",
+    "cat", "cp", "ls", "mkdir", "mv",
 }  # fmt: skip
 """Programs and words of the shell whose arguments are not ours to check."""
 CHOICES = {"sweep": NAMES, "table": NAMES, "preset": tuple(PRESETS)}

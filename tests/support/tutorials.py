@@ -1,8 +1,8 @@
 """Tutorials of the documentation, run block by block as a reader would run them.
 
 `fss` and `python -m stages.<step>` run in this process, other commands in a shell. A test's table
-of stand-ins says what is replaced, and by what. The block of `text` that follows a block of commands
-is what the page shows of its output: every word of it must be in the real output.
+of stand-ins says what is replaced, and by what. The block of `text` that follows a block of
+commands is what the page shows of its output: every word of it must be in the real output.
 """
 
 import contextlib
@@ -14,7 +14,9 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from stages.tools.fss import COMMANDS
@@ -52,7 +54,7 @@ def parts(name: str) -> list[Part]:
 
 
 def lines(code: str) -> list[str]:
-    """Commands of a block of shell, without comments; what one line joins by `&&` stays together."""
+    """Commands of a block of shell, without comments; what `&&` joins stays together."""
     joined = code.replace("\\\n", " ").splitlines()
     return [" ".join(line.split()) for line in joined if split(line)]
 
@@ -109,6 +111,8 @@ def run_line(do: str | Do, line: str, where: str) -> str:
     if (ours[0] == "fss" or ours[:2] == ["python", "-m"]) and name in COMMANDS:
         assert len(split(do)) == 1, f"{where}: one command a line, so that it can run in process"
         return run_step(name, ours[2 + (ours[0] == "python") :], where)
+    if ours[:2] == ["python", "-c"]:
+        return run_python(ours[2], where)
     done = subprocess.run(
         ["bash", "-ec", do], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
@@ -160,7 +164,5 @@ def pipeline(**short: object) -> Do:
     return run
 
 
-def read(text: str) -> object:
-    from ruamel.yaml import YAML
-
+def read(text: str) -> Any:
     return YAML(typ="safe").load(text)
