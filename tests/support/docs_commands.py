@@ -56,7 +56,9 @@ def check(words: list[str], whole: bool = True) -> None:
         if flag is None:
             raise WrongCommand(f"{program} without a module")
         program, rest = "python", ["-m", *rest[rest.index(flag) + 1 :]]
-    if program == "python" and rest[:1] == ["-m"]:
+    if program == "python" and rest[:1] == ["-c"]:
+        compile(rest[1], "python -c", "exec")
+    elif program == "python" and rest[:1] == ["-m"]:
         package, _, name = rest[1].partition(".")
         if package == "stages" and name in STEPS:
             check_step(name, rest[2:], whole)
