@@ -94,8 +94,8 @@ def lead(link: re.Match[str], here: str) -> str:
     """
     label, text, target, anchor = link.groups(default="")
     path = posixpath.normpath(posixpath.join(posixpath.dirname(here), target))
-    if path in PAGES:
-        return f"{label}({PAGES[path]}{anchor})"
-    if path.startswith("docs/"):
-        return f"{label}({path.removeprefix('docs/')}{anchor})"
+    page = PAGES.get(path) or path.removeprefix("docs/")
+    if path in PAGES or path.startswith("docs/"):
+        source = PAGES.get(here) or here.removeprefix("docs/")
+        return f"{label}({posixpath.relpath(page, posixpath.dirname(source) or '.')}{anchor})"
     return text if (ROOT / path).exists() else link[0]

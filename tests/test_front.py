@@ -1,6 +1,9 @@
 """The public names of the package."""
 
 import ast
+import importlib
+import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -29,3 +32,21 @@ def test_type_checkers_are_told_the_same():
         for alias in node.names
     }
     assert told == fsslib._LAZY
+
+
+PAGE = (HERE / "docs/api.md").read_text(encoding="utf-8")
+ON_THE_PAGE = re.findall(r"^::: (\S+)$", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", ON_THE_PAGE)
+def test_every_name_on_the_page_exists_and_is_documented(path):
+    module, _, name = path.rpartition(".")
+    assert (getattr(importlib.import_module(module), name).__doc__ or "").strip()
+
+
+@pytest.mark.parametrize("name", fsslib._LAZY)
+def test_the_types_that_a_function_takes_and_returns_are_on_the_page_too(name):
+    found = getattr(fsslib, name)
+    if inspect.isfunction(found):
+        types = set(re.findall(r"\bfsslib(?:\.\w+)+", str(inspect.signature(found))))
+        assert types <= set(ON_THE_PAGE)

@@ -1,6 +1,7 @@
 """Every relative link, image and anchor of the documentation leads somewhere."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from urllib.parse import unquote
@@ -68,8 +69,11 @@ def site_hook():
 
 def test_the_site_has_every_page():
     nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
-    pages = {path.name for path in (ROOT / "docs").glob("*.md")} | set(site_hook().PAGES.values())
-    assert {line.split(": ")[1] for line in nav.split("\nvalidation")[0].splitlines()} == pages
+    docs = ROOT / "docs"
+    pages = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
+    assert set(re.findall(r": (\S+\.md)$", nav, re.MULTILINE)) == pages | set(
+        site_hook().PAGES.values()
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,6 +83,13 @@ def test_the_site_has_every_page():
         ("docs/method.md", "[x](results.md#time)", "[x](results.md#time)"),
         ("README.md", "![x](docs/images/episodes.png)", "![x](images/episodes.png)"),
         ("data/README.md", "[x](../docs/data.md)", "[x](data.md)"),
+        ("docs/how-to/a.md", "[x](../../params.yaml)", "[x](../params.md)"),
+        ("docs/how-to/a.md", "[x](../data.md#y) [z](b.md)", "[x](../data.md#y) [z](b.md)"),
+        (
+            "docs/data.md",
+            "[x](how-to/b.md) [y](recipes/a.sh)",
+            "[x](how-to/b.md) [y](recipes/a.sh)",
+        ),
         ("README.md", "[x](params.yaml) [y](LICENSE)", "[x](params.md) [y](license.md)"),
         ("docs/data.md", "[the benchmarks](../benchmarks), [x](#y)", "the benchmarks, [x](#y)"),
         (

@@ -17,7 +17,10 @@ from stages.tools.fss import COMMANDS, STEPS
 from tests.support.docs_parsers import WrongCommand, parse, parser_of
 from tests.support.project import ROOT
 
-OTHERS = {"git", "md5sum", "source", "pre-commit", "for", "done"}
+OTHERS = {
+    "git", "md5sum", "source", "pre-commit", "sbatch", "for", "done",
+    "cat", "cp", "ls", "mkdir", "mv",
+}  # fmt: skip
 """Programs and words of the shell whose arguments are not ours to check."""
 CHOICES = {"sweep": NAMES, "table": NAMES, "preset": tuple(PRESETS)}
 """Steps whose first argument is one of a few names, which they check when they run."""
@@ -53,7 +56,9 @@ def check(words: list[str], whole: bool = True) -> None:
         if flag is None:
             raise WrongCommand(f"{program} without a module")
         program, rest = "python", ["-m", *rest[rest.index(flag) + 1 :]]
-    if program == "python" and rest[:1] == ["-m"]:
+    if program == "python" and rest[:1] == ["-c"]:
+        compile(rest[1], "python -c", "exec")
+    elif program == "python" and rest[:1] == ["-m"]:
         package, _, name = rest[1].partition(".")
         if package == "stages" and name in STEPS:
             check_step(name, rest[2:], whole)

@@ -3,14 +3,15 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 from tests.support.project import ROOT
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
-FENCE = re.compile(r"^(```+)([^\n`]*)\n(.*?)^\1[ \t]*$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^ *(```+)([^\n`]*)\n(.*?)^ *\1[ \t]*$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?:^    \S.*\n)+", re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)>?[^)]*\)")
 REFERENCE = re.compile(r"^\[[^\]]+\]:\s+<?(\S+?)>?\s*$", re.MULTILINE)
@@ -38,7 +39,7 @@ def name_of(path: Path) -> str:
 def blocks(path: Path) -> list[Block]:
     """Fenced blocks, and indented ones of one command as `sh`."""
     text = path.read_text(encoding="utf-8")
-    found = [(m.start(), m[2].strip(), m[3]) for m in FENCE.finditer(text)]
+    found = [(m.start(), m[2].strip(), dedent(m[3])) for m in FENCE.finditer(text)]
     prose = FENCE.sub(lambda m: "\n" * m[0].count("\n"), text)
     for m in INDENTED.finditer(prose):
         if re.match(r" {4}(python|fss|dvc|make)\b", m[0]):
