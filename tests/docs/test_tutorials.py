@@ -135,4 +135,4 @@ def test_rerun_table_3(project):
     text = (ROOT / "docs/tutorials/rerun-table3.md").read_text(encoding="utf-8")
     large = re.findall(r"^(?:fss|dvc|git) .*$", text[text.index("## 6.") :], re.MULTILINE)
     later = {line: SKIP for line in large if line.split()[1] not in ("sweep", "table")}
-    run_tutorial("rerun-table3", project, INSTALLED | later, unsaid="std")
+    run_tutorial("rerun-table3", project, INSTALLED | later)
