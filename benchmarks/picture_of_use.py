@@ -2,7 +2,7 @@
 
 The photographs are in the public domain or CC0 and come in Debian's package gcompris-qt-data. The
 windmills are all those of the package in the order of their names, from the first, and the other
-two are the first of its dams (docs/images/README.md). The mask of the support was drawn by hand.
+two are the first of its dams (docs/pictures.md). The mask of the support was drawn by hand.
 
     apt-get download gcompris-qt-data && dpkg-deb -x gcompris-qt-data_*.deb /tmp/gcompris
     python -m benchmarks.picture_of_use --rcc /tmp/gcompris/usr/share/gcompris-qt/rcc

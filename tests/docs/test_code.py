@@ -33,7 +33,7 @@ def photographs(tmp_path_factory):
     model = folder / "data/train/0/model.safetensors"
     model.parent.mkdir(parents=True)
     save_trained(encoder, model, None)
-    for number, name in enumerate(("cat", "garden")):
+    for number, name in enumerate(("cat", "garden", "mill")):
         image, mask = scene(number, (1,), (72, 96))
         Image.fromarray(image).save(folder / f"{name}.jpg")
         Image.fromarray((mask == 1).astype(np.uint8)).save(folder / f"{name}_mask.png")

@@ -32,7 +32,7 @@ def test_every_link_leads_somewhere(path):
 
 
 def test_links_are_found_at_all():
-    assert {"docs/pipeline.md", "docs/images/episodes.png", "LICENSE"} <= {
+    assert {"docs/pipeline.md", "docs/images/use.jpg", "LICENSE"} <= {
         link for path in PAGES for link in links(path)
     }
     assert len(PAGES) >= 11

@@ -8,6 +8,7 @@ commands is what the page shows of its output: every word of it must be in the r
 import contextlib
 import importlib
 import io
+import os
 import re
 import shlex
 import subprocess
@@ -116,7 +117,12 @@ def run_line(do: str | Do, line: str, where: str) -> str:
     if ours[:2] == ["python", "-c"]:
         return run_python(ours[2], where)
     done = subprocess.run(
-        ["bash", "-ec", do], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        ["bash", "-ec", do],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},  # a tutorial's folder stands for a clone
     )
     assert done.returncode == 0, f"{where}: {do}\n{done.stdout}{done.stderr}"
     return done.stdout + done.stderr
