@@ -40,7 +40,7 @@ types: $(STAMP)
 	mypy
 
 unit: $(STAMP)
-	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 docs: $(VENV)/.docs  ## Build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
@@ -58,7 +58,7 @@ $(VENV)/.notebook: $(STAMP)
 	touch $@
 
 nightly: $(STAMP)  ## Run all tests, also the long ones, with thousands of random examples
-	HYPOTHESIS_PROFILE=nightly OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -m "nightly or not nightly"
+	HYPOTHESIS_PROFILE=nightly OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "nightly or not nightly"
 
 deps: $(STAMP)  ## Update dvc.yaml from the imports and the params models, and its drawing in docs
 	python -m stages.support.closure --write

@@ -15,3 +15,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 def discs(tmp_path_factory):
     """A small dataset on disk, made once; read it only."""
     return make_dataset(tmp_path_factory.mktemp("discs"))
+
+
+def pytest_collection_modifyitems(items):
+    """Put files with slow tests first, so that no worker is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

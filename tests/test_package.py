@@ -86,7 +86,8 @@ def sdist(tmp_path_factory):
 def wheel(sdist, tmp_path_factory):
     folder = tmp_path_factory.mktemp("unpacked")
     with tarfile.open(sdist) as file:
-        file.extractall(folder, filter="data")
+        safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # since 3.11.4
+        file.extractall(folder, **safe)
     return build("wheel", folder / NAME)
 
 

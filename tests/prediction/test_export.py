@@ -6,12 +6,15 @@ import importlib.util
 import numpy as np
 import pytest
 import torch
+from timm.layers.conv2d_same import Conv2dSame
 
 from fsslib.encoders.base import normalise
+from fsslib.encoders.build import build_encoder
 from fsslib.encoders.resnet import ResNet
 from fsslib.encoders.weights import load_weights
 from fsslib.prediction import export
-from fsslib.prediction.export import NEEDED, check_packages, export_encoder
+from fsslib.prediction.export import NEEDED, TOLERANCE, check_packages, export_encoder
+from fsslib.prediction.export_padding import with_open_padding
 from tests.support.helpers import one_line
 
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
@@ -59,3 +62,23 @@ def test_the_file_gives_what_pytorch_gives_at_any_batch_and_size(tmp_path, monke
     monkeypatch.setattr(export, "TOLERANCE", 0.0)
     assert "differs from PyTorch" in one_line(export_encoder, encoder, path)
     assert path.read_bytes() == former
+
+
+def test_padding_by_size_gives_what_timm_gives():
+    convolutions = torch.nn.Sequential(
+        Conv2dSame(3, 4, 3, stride=2), Conv2dSame(4, 6, 5, stride=2, groups=2, dilation=2)
+    )
+    opened = with_open_padding(convolutions)
+    assert not any(isinstance(m, Conv2dSame) for m in opened)
+    for height, width in ((16, 16), (17, 30), (31, 8)):
+        images = torch.rand(2, 3, height, width)
+        assert torch.equal(opened(images), convolutions(images))
+    assert isinstance(convolutions[0], Conv2dSame)
+
+
+@pytest.mark.slow
+@needs_onnx
+def test_the_installed_encoder_gives_what_pytorch_gives(tmp_path):
+    encoder = build_encoder("timm:tf_efficientnet_lite0")
+    load_weights(encoder, "installed")
+    assert export_encoder(encoder, tmp_path / "encoder.onnx") <= TOLERANCE
