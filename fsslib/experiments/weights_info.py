@@ -95,7 +95,9 @@ def _made_by(
         known["step"] = f"{known['step']} of {params['training.iterations']}"
     if any(key.startswith("online.") for key in shapes):
         bias = shapes.get(HEAD_BIAS)
-        known["k"] = "none, trained without mining" if bias is None else math.prod(bias) - 1
+        miner = params.get("miner") if params.get("mine") else None
+        without = f"by {miner}, not on clusters" if miner else "without mining"
+        known["k"] = f"none, trained {without}" if bias is None else math.prod(bias) - 1
     return [f"{key}: {short(value)}" for key, value in known.items() if value is not None]
 
 

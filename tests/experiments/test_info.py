@@ -65,12 +65,20 @@ def test_a_model_tells_whose_it_is_its_parts_and_params(tmp_path):
     ]
 
 
-@pytest.mark.parametrize(("classes", "k"), [(CLASSES, CLASSES - 1), (None, None)])
-def test_a_checkpoint_tells_its_step_and_the_losses_there(tmp_path, classes, k):
+@pytest.mark.parametrize(
+    ("classes", "mined", "k"),
+    [
+        (CLASSES, {"mine": True, "miner": "clusters"}, CLASSES - 1),
+        (None, {"mine": True, "miner": "cct"}, "none, trained by cct, not on clusters"),
+        (None, {"mine": False, "miner": "cct"}, "none, trained without mining"),
+        (None, {}, "none, trained without mining"),
+    ],
+)
+def test_a_checkpoint_tells_its_step_and_the_losses_there(tmp_path, classes, mined, k):
     trainer = make_trainer(classes)
     trainer.step_number = 50
     path = tmp_path / "c.safetensors"
-    about = {"fold": 1, "training": {"iterations": 200, "precision": "bfloat16"}}
+    about = {"fold": 1, "training": {"iterations": 200, "precision": "bfloat16"}, **mined}
     save_checkpoint(trainer, [{"loss": 9.0}, {"loss": 1.23456, "lr": 0.001}], path, about)
     lines = describe_file(path)
     assert lines[0].startswith("checkpoint: ")
@@ -79,13 +87,13 @@ def test_a_checkpoint_tells_its_step_and_the_losses_there(tmp_path, classes, k):
         "backbone: resnet18",
         "step: 50 of 200",
         "precision: bfloat16",
-        f"k: {k}" if k else "k: none, trained without mining",
+        f"k: {k}",
         "last step: loss 1.23, lr 0.001",
     ]
     count = sum(p.numel() for p in trainer.encoder.parameters())
     assert f"online: {count} parameters, the encoder's last weights" in lines
     assert f"average: {count} parameters, the encoder's moving average" in lines
-    assert any(line.startswith("head: ") for line in lines) == (k is not None)
+    assert any(line.startswith("head: ") for line in lines) == (classes is not None)
     assert not any("history" in line for line in lines)
 
 
