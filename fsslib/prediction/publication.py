@@ -168,6 +168,7 @@ def write_encoder(model: Path, backbone: str, out: Path) -> None:
             f"weights: {model} is of the backbone {head.get('backbone')!r:.60}, params.yaml says "
             f"{backbone!r}: set backbone to it"
         )
-    average = {k.removeprefix("average."): v for k, v in tensors.items() if "average." in k[:8]}
+    prefix = "average."
+    average = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     with atomic_path(out) as temporary, torch.no_grad():
         save_file(dict(sorted(average.items())), temporary)
