@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from fsslib.experiments.licences import licence_fields
 from fsslib.experiments.provenance import Measured, Provenance
 from fsslib.experiments.weights_info import flat, short
-from fsslib.prediction.hub_models import SCHEME, is_hub_address, parse_address
+from fsslib.files.model_names import SCHEME, is_hub_address, parse_address
 from fsslib.training.trained_on import KEY as TRAINED_ON
 from fsslib.training.trained_on import TrainedOn
 

@@ -19,6 +19,7 @@ from fsslib.errors import FsslibError
 from fsslib.experiments.card import CardFacts, card_markdown
 from fsslib.experiments.provenance import UNKNOWN, Provenance
 from fsslib.files.fingerprints import hash_file
+from fsslib.files.model_names import MODEL
 from fsslib.files.storage import atomic_path, read_json, write_bytes, write_json
 from fsslib.prediction.calibration_files import find_presence, presence_path, presence_settings
 from fsslib.prediction.learned import encoder_digest
@@ -27,7 +28,6 @@ from fsslib.prediction.publication import (
     CONFIG,
     KIND,
     LAYOUT,
-    MODEL,
     PRESENCE,
     Publication,
     check_publication,

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from fsslib.encoders.hub import impatient
 from fsslib.errors import FsslibError, reason
-from fsslib.prediction.hub_models import SCHEME, fetch_config, parse_address
-from fsslib.prediction.publication import CARD, CONFIG, MODEL, PRESENCE, read_publication
+from fsslib.files.model_names import MODEL, SCHEME, parse_address
+from fsslib.prediction.hub_models import fetch_config
+from fsslib.prediction.publication import CARD, CONFIG, PRESENCE, read_publication
 
 LOGIN = "log in with 'hf auth login', or set HF_TOKEN to a token that may write"
 HUBS_OWN = frozenset({".gitattributes", CARD})

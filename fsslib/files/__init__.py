@@ -1,1 +1,1 @@
-"""Files that are complete or absent: atomic writing, HDF5, safetensors, shards, disk space."""
+"""Files that are complete or absent: atomic writing, HDF5, safetensors, shards, names of models."""

@@ -10,48 +10,15 @@ from typing import Any
 
 from fsslib.encoders.hub import impatient
 from fsslib.errors import FsslibError, reason
+from fsslib.files.model_names import MODEL, Address, parse_address
 from fsslib.prediction.publication import (
     CONFIG,
-    MODEL,
     MOST_CONFIG,
     check_publication,
     read_publication,
 )
 
-SCHEME = "hf://"
 COMMIT = re.compile(r"[0-9a-f]{40}")
-_PART = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}"
-_ADDRESS = re.compile(
-    rf"hf:/{{1,2}}(?P<repository>{_PART}/{_PART})(?P<folder>(?:/{_PART}){{0,4}})"
-    rf"(?:@(?P<revision>{_PART}(?:/{_PART}){{0,4}}))?(?:#sha256=(?P<sha256>[0-9a-f]{{64}}))?"
-)
-"""A `Path` turns two slashes into one, so one is read as well."""
-
-FORM = "hf://USER/NAME, with @REVISION and #sha256=HASH where it shall be pinned"
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a published model lies on the hub.
-
-    Attributes:
-        repository: `USER/NAME`.
-        folder: within the repository, empty for its top.
-        revision: commit, branch or tag; empty for the newest of the main branch.
-        sha256: of `model.safetensors`, empty if any will do.
-    """
-
-    repository: str
-    folder: str = ""
-    revision: str = ""
-    sha256: str = ""
-
-    def __str__(self) -> str:
-        """The address as it is written."""
-        folder = f"/{self.folder}" if self.folder else ""
-        revision = f"@{self.revision}" if self.revision else ""
-        sha256 = f"#sha256={self.sha256}" if self.sha256 else ""
-        return f"{SCHEME}{self.repository}{folder}{revision}{sha256}"
 
 
 @dataclass(frozen=True)
@@ -67,24 +34,6 @@ class Fetched:
     folder: Path
     address: Address
     sha256: str
-
-
-def is_hub_address(source: str | Path) -> bool:
-    """Whether a value names a model on the hub."""
-    return str(source).startswith("hf:/")
-
-
-def parse_address(text: str | Path) -> Address:
-    """Read `hf://USER/NAME[/FOLDER][@REVISION][#sha256=HASH]`.
-
-    Raises:
-        FsslibError: another form, or a name that is none, such as `..`.
-    """
-    found = _ADDRESS.fullmatch(str(text))
-    if found is None or ".." in str(text):
-        raise FsslibError(f"{str(text)!r:.120} is no address of a model: write {FORM}")
-    parts = found.groupdict(default="")
-    return Address(**{**parts, "folder": parts["folder"].lstrip("/")})
 
 
 def fetch_model(source: str | Path) -> Fetched:

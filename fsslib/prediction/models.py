@@ -12,9 +12,10 @@ from fsslib.encoders.base import Encoder
 from fsslib.encoders.build import build_encoder
 from fsslib.encoders.weights import load_weights
 from fsslib.errors import FsslibError
+from fsslib.files.model_names import MODEL, is_hub_address
 from fsslib.prediction.calibration_files import presence_path, shipped_presence
-from fsslib.prediction.hub_models import fetch_model, is_hub_address
-from fsslib.prediction.publication import MODEL, check_publication
+from fsslib.prediction.hub_models import fetch_model
+from fsslib.prediction.publication import check_publication
 from fsslib.training.trained_model import KIND, load_model
 from fsslib.training.trained_on import TrainedOn
 

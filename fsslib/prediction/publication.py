@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 
 from fsslib.errors import FsslibError
 from fsslib.files.fingerprints import hash_file
+from fsslib.files.model_names import MODEL
 from fsslib.files.storage import atomic_path, read_json
 from fsslib.files.tensor_files import load_tensors
 
-MODEL = "model.safetensors"
 PRESENCE = ("model.presence.json", "model.presence.safetensors")
 """The calibration of presence, where the model has one."""
 CARD = "README.md"

@@ -5,6 +5,7 @@ from fsslib.data.pool import PoolImage, PoolSource, build_pool, unread_in_pool
 from fsslib.data.unread import describe_unread
 from fsslib.encoders.backbones import NAMED_WEIGHTS
 from fsslib.errors import FsslibError
+from fsslib.files.model_names import MODEL, is_hub_address
 
 from . import paths
 from .common import project_root, say
@@ -16,8 +17,6 @@ from .params import (
 from .params_file import (
     load_params,
 )
-
-MODEL = "model.safetensors"
 
 
 def read_params() -> Params:
@@ -53,7 +52,7 @@ def _sources(params: PoolParams) -> list[PoolSource]:
 
 def names_model(weights: str) -> bool:
     """Whether `weights` names a trained model, by `hf://USER/NAME` or by its folder."""
-    return weights.startswith("hf://") or (project_root() / weights / MODEL).is_file()
+    return is_hub_address(weights) or (project_root() / weights / MODEL).is_file()
 
 
 def weights_source(params: EncoderParams) -> str:

@@ -8,7 +8,8 @@ import typer
 
 from fsslib.encoders.work import Feeding
 from fsslib.evaluation.refining import Refine
-from fsslib.prediction.hub_models import fetch_model, is_hub_address
+from fsslib.files.model_names import is_hub_address
+from fsslib.prediction.hub_models import fetch_model
 from fsslib.prediction.segmenter import Segmenter
 
 from .common import say

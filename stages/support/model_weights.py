@@ -1,8 +1,9 @@
 """Trained models as initial weights: on the hub, published in a folder, or of another project."""
 
 from fsslib.files.fingerprints import hash_file
-from fsslib.prediction.hub_models import SCHEME, fetch_model, is_hub_address
-from fsslib.prediction.publication import MODEL, check_publication, write_encoder
+from fsslib.files.model_names import MODEL, SCHEME, is_hub_address
+from fsslib.prediction.hub_models import fetch_model
+from fsslib.prediction.publication import check_publication, write_encoder
 
 from . import paths
 from .common import project_root

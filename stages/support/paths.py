@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from fsslib.files.model_names import MODEL
+
 DATA = Path("data")
 RESULTS = Path("results")
 SCRATCH = Path(".scratch")
@@ -51,7 +53,7 @@ def curves(fold: int) -> Path:
 
 def model(fold: int) -> Path:
     """The trained model."""
-    return trained(fold) / "model.safetensors"
+    return trained(fold) / MODEL
 
 
 def region_index(fold: int) -> Path:

@@ -10,6 +10,7 @@ from fsslib.data.images import UInt8, read_image, read_mask
 from fsslib.data.manifest import Manifest
 from fsslib.encoders.running import one_thread_each
 from fsslib.errors import FsslibError
+from fsslib.files.model_names import MODEL
 from fsslib.prediction.batched_trials import score_trials_in_batches
 from fsslib.prediction.calibration import (
     MIN_PIXELS,
@@ -33,7 +34,7 @@ from fsslib.prediction.presence import (
     fit_presence,
     measure_rates,
 )
-from fsslib.prediction.publication import MODEL, read_publication
+from fsslib.prediction.publication import read_publication
 from fsslib.prediction.segmenter import MAX_SIDE, Segmenter
 from fsslib.prediction.typical import Typical
 

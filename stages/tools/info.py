@@ -6,10 +6,9 @@ from typing import Annotated
 import typer
 
 from fsslib.experiments.info import describe_file
+from fsslib.files.model_names import MODEL, is_hub_address
 
 from ..support.common import command, make_app, say
-
-MODEL = "model.safetensors"
 
 
 @command
@@ -33,7 +32,7 @@ def main(
 
 def _path(given: str) -> Path:
     """The file; of a folder or an address the model in it."""
-    if given.startswith("hf:/"):
+    if is_hub_address(given):
         from fsslib.prediction.hub_models import fetch_model  # imports torch, which takes seconds
 
         fetched = fetch_model(given)

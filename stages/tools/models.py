@@ -8,8 +8,8 @@ from fsslib.encoders.backbones import DEFAULT_BACKBONE
 from fsslib.encoders.installed import INSTALLED, installed_file
 from fsslib.errors import FsslibError
 from fsslib.experiments.weights_info import model_facts
+from fsslib.files.model_names import MODEL
 from fsslib.prediction.calibration_files import presence_path, shipped_presence
-from fsslib.prediction.publication import MODEL
 from fsslib.training.trained_on import TrainedOn
 
 from ..support import paths

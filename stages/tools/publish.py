@@ -11,8 +11,7 @@ from fsslib.experiments.licences import check_licence
 from fsslib.experiments.publishing import Published, Wanted, publish_model
 from fsslib.experiments.pushing import check_push, push_folder
 from fsslib.experiments.weights_info import model_facts
-from fsslib.prediction.hub_models import SCHEME, parse_address
-from fsslib.prediction.publication import MODEL
+from fsslib.files.model_names import MODEL, SCHEME, parse_address
 
 from ..support import paths
 from ..support.common import command, make_app, say

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from fsslib import Segmenter
-from fsslib.prediction.hub_models import fetch_model, parse_address
+from fsslib.files.model_names import parse_address
+from fsslib.prediction.hub_models import fetch_model
 from fsslib.prediction.models import open_model
 from fsslib.prediction.publication import MOST_CONFIG, check_publication, read_publication
 from tests.support.fake_hub import serve_hub, set_client
