@@ -1,6 +1,7 @@
 """What all stage commands share: exit codes for errors, progress bars and the project folder."""
 
 import functools
+import select
 import signal
 import sys
 import time
@@ -27,6 +28,9 @@ from fsslib.ranks import read_ranks
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+STDOUT = 1
+"""Its file descriptor."""
 
 QUIET_SECONDS = 10
 """Seconds between progress lines if standard error is not a terminal (a log, CI)."""
@@ -77,6 +81,8 @@ def shared_command(function: Callable[P, None]) -> Callable[P, None]:
         except OSError as error:
             if error.errno is None:
                 raise
+            if isinstance(error, BrokenPipeError) and _reader_is_gone():
+                raise typer.Exit(1) from None
             where = f" {error.filename}" if error.filename else ""
             _stop(f"error:{where} {error.strerror}: free space or mend the path, then rerun", 1)
         except _TerminatedError:
@@ -93,6 +99,13 @@ class _TerminatedError(BaseException):
 
 def _terminate(number: int, frame: object) -> NoReturn:
     raise _TerminatedError
+
+
+def _reader_is_gone() -> bool:
+    """Whether standard output is a pipe that nobody reads any more, as behind `| head`."""
+    waiting = select.poll()
+    waiting.register(STDOUT, select.POLLOUT)
+    return any(event & select.POLLERR for _, event in waiting.poll(0))
 
 
 def _stop(message: str, code: int, once: bool = False) -> NoReturn:

@@ -132,6 +132,30 @@ def test_a_signalled_process_says_so_in_one_line(number, code, word):
     assert process.returncode == code
 
 
+TALKS = """
+import typer
+from stages.support.common import command, make_app
+@command
+def main() -> None:
+    typer.echo("a line")
+make_app(main)()
+"""
+
+
+def test_a_reader_that_stops_as_head_does_is_no_error_to_mend():
+    read, write = os.pipe()
+    os.close(read)
+    command_line = [sys.executable, "-c", TALKS]
+    done = subprocess.run(command_line, cwd=ROOT, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_another_broken_pipe_is_told():
+    code, _, err = outcome(raiser(BrokenPipeError(32, "Broken pipe")))
+    assert (code, "Broken pipe" in err) == (1, True)
+
+
 def test_a_real_stage_outside_a_project_is_one_line(tmp_path):
     result = subprocess.run(
         [sys.executable, "-m", "stages.episodes"],
