@@ -345,9 +345,7 @@ def faked(tmp_path_factory):
     make_outside(folder)
     made = Project(folder / "project")
     set_outside_params(made.folder, "../")
-    made.fake_stages()
-    made.run("dvc", "repro", "--quiet")
-    made.commit()
+    made.finish_with_fakes()
     made.outside = folder
     return made
 

@@ -76,9 +76,7 @@ def project(tmp_path_factory):
     """All stages of one fold done once, committed; the log of what ran is empty."""
     made = Project(tmp_path_factory.mktemp("sweeps") / "project")
     made.put(folds=[0])
-    made.fake_stages()
-    made.run("dvc", "repro")
-    made.commit()
+    made.finish_with_fakes()
     return made
 
 

@@ -14,9 +14,7 @@ from tests.support.project import Project
 def project(tmp_path_factory):
     made = Project(tmp_path_factory.mktemp("tune") / "project")
     made.put(shots=[1])
-    made.fake_stages()
-    made.run("dvc", "repro")
-    made.commit()
+    made.finish_with_fakes()
     return made
 
 
