@@ -150,7 +150,6 @@ class Work:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args, self.out = args, args.out.resolve()
         preset = preset_values(args.preset)
-        self.baseline = {**BASELINE, "training.lr": preset["baseline_lr"]}
         args.folds = args.folds or preset["folds"]
         self.out.mkdir(parents=True, exist_ok=True)
         given = dict(pair.split("=", 1) for pair in args.set)
@@ -164,6 +163,7 @@ class Work:
         }
         if args.preset == "voc-sample":
             self.settings["data_root"] = str(args.root.resolve())
+        self.baseline = {**BASELINE, "training.lr": self.settings["baseline_lr"]}
         self.common = self.out / "common"
 
     def encoder(self) -> Json:
