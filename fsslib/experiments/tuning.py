@@ -10,14 +10,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from math import sqrt
 from statistics import mean, stdev
 from typing import Any
 
+from fsslib.evaluation.metrics import summarise
 from fsslib.experiments.sweeps import Experiment, Sweep
-
-ERRORS = 2.0
-"""A mean difference of more standard errors than this is larger than the noise."""
 
 Choice = Mapping[str, Any]
 """Dotted key of `params.yaml` -> value."""
@@ -81,23 +78,24 @@ class Difference:
 
     Attributes:
         mean: of the differences, in points.
-        error: its standard error; infinite for one group, which says nothing about noise.
+        ci95: half width of its 95 % interval by Student's t; infinite for one group, which says
+            nothing about noise.
     """
 
     mean: float
-    error: float
+    ci95: float
 
     @property
     def clear(self) -> bool:
         """Whether the difference is larger than the noise."""
-        return abs(self.mean) > ERRORS * self.error
+        return abs(self.mean) > self.ci95
 
 
 def difference(other: Scored, present: Scored) -> Difference:
     """Paired difference of two choices over the same groups."""
     pairs = [a - b for a, b in zip(other.scores, present.scores, strict=True)]
-    error = stdev(pairs) / sqrt(len(pairs)) if len(pairs) > 1 else float("inf")
-    return Difference(mean(pairs), error)
+    half = summarise(pairs).ci95
+    return Difference(mean(pairs), float("inf") if half is None else half)
 
 
 def chosen(rows: Sequence[Scored], present: Scored) -> Scored:
@@ -109,13 +107,13 @@ def chosen(rows: Sequence[Scored], present: Scored) -> Scored:
 def table(rows: Sequence[Scored], present: Scored) -> str:
     """Choices as rows of a Markdown table: groups, mean, deviation, and the paired difference."""
     groups = len(present.scores)
-    head = ["", *(f"group {g}" for g in range(groups)), "mean", "± std", "difference", "± error"]
+    head = ["", *(f"group {g}" for g in range(groups)), "mean", "± std", "difference", "± 95 %"]
     lines = [head, ["---"] * len(head)]
     for row in rows:
         found = difference(row, present)
         same = row is present
         cells = [*(f"{s:.2f}" for s in row.scores), f"{row.mean:.2f}", f"{row.deviation:.2f}"]
-        cells += ["", ""] if same else [f"{found.mean:+.2f}", f"{found.error:.2f}"]
+        cells += ["", ""] if same else [f"{found.mean:+.2f}", f"{found.ci95:.2f}"]
         lines.append([label(row.choice) + " (present)" * same, *cells])
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 

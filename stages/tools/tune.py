@@ -74,7 +74,8 @@ def main(
     on training images that are set aside. Every combination of the values is an experiment of DVC
     for each group. Reads params.yaml, dvc.yaml, data/prepare/manifest.json and DVC's experiments.
     Queues what is missing, and prints scores, differences and the choice once all are there. The
-    present value stays unless another is better by more than two standard errors over the groups.
+    present value stays unless another is better by more than the noise: the half width of the 95 %
+    interval over the groups, by Student's t.
     """
     params, pipeline = load_params(), read_pipeline()
     if params.holdout is not None:
@@ -184,8 +185,8 @@ def _tell(rows: Sequence[Scored], params: Params, apply: bool) -> None:
         found = difference(best, present)
         size = "larger than" if found.clear else "within"
         say(
-            f"best: {label(best.choice)}, {found.mean:+.2f} ± {found.error:.2f} against "
-            f"{label(present.choice)}: {size} the noise (two standard errors)"
+            f"best: {label(best.choice)}, {found.mean:+.2f} ± {found.ci95:.2f} against "
+            f"{label(present.choice)}: {size} the noise (95 %)"
         )
         say(f"choice: {label(taken.choice)}")
     if apply:

@@ -52,6 +52,17 @@ def test_a_small_steady_gain_is_clear_and_a_large_unsteady_one_is_not():
     assert chosen([present, steady, wild], present) is present  # the best by mean is not clear
 
 
+def test_two_standard_errors_over_three_groups_are_noise():
+    present, other = rows((43.69, 43.83, 33.39), (44.17, 43.86, 33.87))
+    found = difference(other, present)
+    errors = 0.15  # the deviation of 0.48, 0.03 and 0.48, by the root of 3
+    assert 2 * errors < found.mean < found.ci95
+    assert (
+        abs(found.ci95 - 4.303 * errors) < 1e-3
+    )  # Student's t from a printed table
+    assert chosen([present, other], present) is present
+
+
 def test_one_group_says_nothing_about_noise():
     present, better = rows((40,), (60,))
     assert not difference(better, present).clear
@@ -61,8 +72,8 @@ def test_one_group_says_nothing_about_noise():
 def test_the_table_marks_the_present_value():
     present, other = rows((40, 50, 60), (41, 52, 60))
     assert table([present, other], present).splitlines() == [
-        "|  | group 0 | group 1 | group 2 | mean | ± std | difference | ± error |",
+        "|  | group 0 | group 1 | group 2 | mean | ± std | difference | ± 95 % |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         "| sigma=0 (present) | 40.00 | 50.00 | 60.00 | 50.00 | 10.00 |  |  |",
-        "| sigma=1 | 41.00 | 52.00 | 60.00 | 51.00 | 9.54 | +1.00 | 0.58 |",
+        "| sigma=1 | 41.00 | 52.00 | 60.00 | 51.00 | 9.54 | +1.00 | 2.48 |",
     ]

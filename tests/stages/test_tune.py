@@ -44,7 +44,7 @@ def test_it_prints_chooses_and_writes(project, fss, monkeypatch):
     shown = fss("beta=0.1,0.2,0.3")
     assert shown.exit_code == 0, shown.stderr
     assert "| beta=0.2 (present) | 40.00 | 51.00 | 62.00 | 51.00 |" in shown.stdout
-    assert "best: beta=0.1, +1.00 ± 0.06 against beta=0.2: larger than the noise" in shown.stderr
+    assert "best: beta=0.1, +1.00 ± 0.25 against beta=0.2: larger than the noise" in shown.stderr
     assert "choice: beta=0.1" in shown.stderr
     assert load_params().beta == 0.2
     assert "beta: 0.2 -> 0.1" in fss("beta=0.1,0.2,0.3", "--apply").stderr
