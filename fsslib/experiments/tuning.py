@@ -104,8 +104,14 @@ def chosen(rows: Sequence[Scored], present: Scored) -> Scored:
     return best if difference(best, present).clear else present
 
 
-def table(rows: Sequence[Scored], present: Scored) -> str:
-    """Choices as rows of a Markdown table: groups, mean, deviation, and the paired difference."""
+def table(rows: Sequence[Scored], present: Scored, name: str = "present") -> str:
+    """Choices as rows of a Markdown table: groups, mean, deviation, and the paired difference.
+
+    Args:
+        rows: the choices.
+        present: the one of them that the others are compared with.
+        name: what to call it.
+    """
     groups = len(present.scores)
     head = ["", *(f"group {g}" for g in range(groups)), "mean", "± std", "difference", "± 95 %"]
     lines = [head, ["---"] * len(head)]
@@ -114,7 +120,7 @@ def table(rows: Sequence[Scored], present: Scored) -> str:
         same = row is present
         cells = [*(f"{s:.2f}" for s in row.scores), f"{row.mean:.2f}", f"{row.deviation:.2f}"]
         cells += ["", ""] if same else [f"{found.mean:+.2f}", f"{found.ci95:.2f}"]
-        lines.append([label(row.choice) + " (present)" * same, *cells])
+        lines.append([label(row.choice) + f" ({name})" * same, *cells])
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 

@@ -74,13 +74,18 @@ def main(
     on training images that are set aside. Every combination of the values is an experiment of DVC
     for each group. Reads params.yaml, dvc.yaml, data/prepare/manifest.json and DVC's experiments.
     Queues what is missing, and prints scores, differences and the choice once all are there. The
-    present value stays unless another is better by more than the noise: the half width of the 95 %
-    interval over the groups, by Student's t.
+    present value (the first, where it is not listed) stays unless another is better by more than
+    the noise: the half width of the 95 % interval over the groups, by Student's t.
     """
     params, pipeline = load_params(), read_pipeline()
     if params.holdout is not None:
         raise FsslibError(f"holdout: {params.holdout} is set in params.yaml: set it to null first")
     found = choices(parse_values(values, params))
+    if apply and not any(_is_present(choice, params) for choice in found):
+        raise FsslibError(
+            f"--apply: the present values are not among {', '.join(values)}, so nothing would be "
+            "compared with them: list them, too"
+        )
     number = params.folds[0] if fold is None else fold
     count = len(groups(open_manifest(), number))
     sweep = tuning_sweep(found, number, count)
@@ -176,11 +181,12 @@ def _scores(found: Sequence[Choice], fold: int, count: int, params: Params) -> l
 
 def _tell(rows: Sequence[Scored], params: Params, apply: bool) -> None:
     """Print the table and the choice; with `apply` write it."""
-    present = next((row for row in rows if _is_present(row.choice, params)), rows[0])
-    typer.echo(table(rows, present), nl=False)
+    there = [row for row in rows if _is_present(row.choice, params)]
+    present, name = (there[0], "present") if there else (rows[0], "first")
+    typer.echo(table(rows, present, name), nl=False)
     best, taken = max(rows, key=lambda row: row.mean), chosen(rows, present)
     if best is present:
-        say(f"choice: {label(present.choice)}, the present value; no other scores higher")
+        say(f"choice: {label(present.choice)}, the {name} value; no other scores higher")
     else:
         found = difference(best, present)
         size = "larger than" if found.clear else "within"

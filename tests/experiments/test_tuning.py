@@ -57,9 +57,7 @@ def test_two_standard_errors_over_three_groups_are_noise():
     found = difference(other, present)
     errors = 0.15  # the deviation of 0.48, 0.03 and 0.48, by the root of 3
     assert 2 * errors < found.mean < found.ci95
-    assert (
-        abs(found.ci95 - 4.303 * errors) < 1e-3
-    )  # Student's t from a printed table
+    assert abs(found.ci95 - 4.303 * errors) < 1e-3  # Student's t from a printed table
     assert chosen([present, other], present) is present
 
 

@@ -55,8 +55,21 @@ def test_it_prints_chooses_and_writes(project, fss, monkeypatch):
     assert "within the noise" in shown.stderr
     assert "choice: beta=0.2" in shown.stderr
     assert load_params().beta == 0.2
+    del rows[1]
+    shown = fss("beta=0.1,0.3")
+    assert "| beta=0.1 (first) |" in shown.stdout
+    assert "present" not in shown.stdout + shown.stderr
     rows[1] = None
-    assert "2 of 3 choices are scored" in fss("beta=0.1,0.2,0.3", "--dry-run").stderr
+    assert "1 of 2 choices are scored" in fss("beta=0.1,0.3", "--dry-run").stderr
+
+
+def test_a_value_that_was_not_compared_with_the_present_one_is_not_applied(fss):
+    shown = fss("beta=0.1", "--apply")
+    assert shown.exit_code == 1
+    assert shown.stderr == (
+        "error: --apply: the present values are not among beta=0.1, so nothing would be compared "
+        "with them: list them, too\n"
+    )
 
 
 @pytest.mark.nightly
