@@ -77,16 +77,16 @@ def _validate(model: type[Model], raw: dict[str, Any], path: Path) -> Model:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise FsslibError(f"{path}: {_explain(error, model)}") from None
+        raise FsslibError(f"{path}: {explain(error, model)}") from None
 
 
-def _explain(error: ValidationError, model: type[Section]) -> str:
+def explain(error: ValidationError, model: type[Section]) -> str:
     """All problems in one line, each with its key, value and constraint."""
     parts = []
     for problem in error.errors():
         key = ".".join(str(p) for p in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            parts.append(f"unknown key {key}: {_suggest(key, model)}")
+            parts.append(f"unknown key {key}: {suggest(key, model)}")
         elif problem["type"] == "missing":
             parts.append(f"{key} is missing: add it")
         else:
@@ -106,7 +106,7 @@ def _shown(key: str, value: object) -> str:
     return f"{key}: {text if len(text) <= 80 else text[:77] + '...'}: "
 
 
-def _suggest(key: str, model: type[Section]) -> str:
+def suggest(key: str, model: type[Section]) -> str:
     """Suggest the known key of the same section that is most similar to an unknown one."""
     import difflib
 

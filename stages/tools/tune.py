@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -32,7 +33,7 @@ from ..support.external import run
 from ..support.inputs import open_manifest
 from ..support.outside_now import OutsideNow
 from ..support.params import Params
-from ..support.params_file import PARAMS_FILE, load_params, parse_params
+from ..support.params_file import PARAMS_FILE, explain, load_params, parse_params, suggest
 from ..support.recorded import (
     recorded_experiments,
     results_of,
@@ -119,9 +120,10 @@ def parse_values(texts: Sequence[str], params: Params) -> dict[str, list[Any]]:
         for value in found[key]:
             try:
                 with_changes(params, {key: value})
-            except (ValueError, KeyError, TypeError) as error:
-                reason = str(error).splitlines()[-2:] or [""]
-                raise FsslibError(f"{key}={value}: {reason[0].strip()}: choose another") from None
+            except ValidationError as error:
+                raise FsslibError(explain(error, Params)) from None
+            except (KeyError, TypeError):
+                raise FsslibError(f"unknown key {key}: {suggest(key, Params)}") from None
     return found
 
 

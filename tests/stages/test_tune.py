@@ -94,8 +94,11 @@ def test_it_runs_prints_chooses_and_writes(project, fss):
     (["sigma=1", "sigma=2"], "give each key once"),
     (["holdout=1"], "give each key once"),
     (["sigma=[1"], "the values are no YAML"),
-    (["sigma=0"], "sigma=0"),
-    (["training.nothing=0"], "training.nothing=0"),
+    (["sigma=0"], "sigma: 0: input should be greater than 0"),
+    (["sigm=1"], "unknown key sigm: did you mean sigma?"),
+    (["training.nothing=0"], "unknown key training.nothing: remove it"),
+    (["training.croop=0"], "unknown key training.croop: did you mean training.crop?"),
+    (["m.a=1"], "unknown key m.a: remove it"),
     (["sigma=1", "--fold", "7"], "folds: 7 is not one of 0 to 3"),
 ])  # fmt: skip
 def test_bad_arguments_are_one_line(fss, arguments, says):
