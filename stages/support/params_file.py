@@ -38,7 +38,7 @@ def parse_params(text: str, path: Path) -> Params:
     Raises:
         FsslibError: see `load_params`.
     """
-    return _validate(Params, _parse_yaml(text, path), path)
+    return validated(Params, _parse_yaml(text, path), f"{path}: ")
 
 
 def stage_params(model: type[Model], params: Params) -> Model:
@@ -73,14 +73,24 @@ def _problem(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _validate(model: type[Model], raw: dict[str, Any], path: Path) -> Model:
+def validated(model: type[Model], raw: dict[str, Any], where: str = "") -> Model:
+    """The params of a file's content.
+
+    Args:
+        model: all params, or a section of them.
+        raw: keys and values.
+        where: the start of an error's message.
+
+    Raises:
+        FsslibError: an unknown or missing key, or a value that is not allowed.
+    """
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise FsslibError(f"{path}: {explain(error, model)}") from None
+        raise FsslibError(f"{where}{_explain(error, model)}") from None
 
 
-def explain(error: ValidationError, model: type[Section]) -> str:
+def _explain(error: ValidationError, model: type[Section]) -> str:
     """All problems in one line, each with its key, value and constraint."""
     parts = []
     for problem in error.errors():

@@ -16,6 +16,8 @@ from .params import (
 from .params_file import (
     PARAMS_FILE,
     parse_params,
+    suggest,
+    validated,
 )
 
 REF = re.compile(r"refs/exps/([0-9a-f]{2})/([0-9a-f]{38})/(\S+)")
@@ -73,18 +75,19 @@ def with_changes(params: Params, changes: Mapping[str, Any]) -> Params:
     """A validated copy of the params with some values changed; `a.b` is key b of section a.
 
     Raises:
-        KeyError: no such key.
+        FsslibError: no such key, or values that params.yaml does not take.
     """
     raw = params.model_dump()
     for key, value in changes.items():
         *sections, last = key.split(".")
         place = raw
-        for section in sections:
-            place = place[section]
-        if last not in place:
-            raise KeyError(key)
-        place[last] = value
-    return Params.model_validate(raw)
+        try:
+            for section in sections:
+                place = place[section]
+            place[last] = value
+        except (KeyError, TypeError):  # no section
+            raise FsslibError(f"unknown key {key}: {suggest(key, Params)}") from None
+    return validated(Params, raw)
 
 
 def with_params(experiments: Sequence[Recorded], name: str, params: Params) -> Iterator[Recorded]:

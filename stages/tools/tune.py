@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -33,7 +32,7 @@ from ..support.external import run
 from ..support.inputs import open_manifest
 from ..support.outside_now import OutsideNow
 from ..support.params import Params
-from ..support.params_file import PARAMS_FILE, explain, load_params, parse_params, suggest
+from ..support.params_file import PARAMS_FILE, load_params, parse_params
 from ..support.recorded import (
     recorded_experiments,
     results_of,
@@ -118,12 +117,7 @@ def parse_values(texts: Sequence[str], params: Params) -> dict[str, list[Any]]:
         except YAMLError:
             raise FsslibError(f"{text!r}: the values are no YAML: give KEY=VALUE,VALUE") from None
         for value in found[key]:
-            try:
-                with_changes(params, {key: value})
-            except ValidationError as error:
-                raise FsslibError(explain(error, Params)) from None
-            except (KeyError, TypeError):
-                raise FsslibError(f"unknown key {key}: {suggest(key, Params)}") from None
+            with_changes(params, {key: value})
     return found
 
 

@@ -55,12 +55,16 @@ def test_it_prints_chooses_and_writes(project, fss, monkeypatch):
     assert "within the noise" in shown.stderr
     assert "choice: beta=0.2" in shown.stderr
     assert load_params().beta == 0.2
-    del rows[1]
+    rows[1] = None
+    assert "2 of 3 choices are scored" in fss("beta=0.1,0.2,0.3", "--dry-run").stderr
+
+
+def test_without_the_present_value_the_first_is_compared_with(fss, monkeypatch):
+    rows = [Scored({"beta": 0.1}, (41.0, 52.1, 62.9)), Scored({"beta": 0.3}, (50.0, 51.0, 55.0))]
+    monkeypatch.setattr(tune, "_scores", lambda *given: rows)
     shown = fss("beta=0.1,0.3")
     assert "| beta=0.1 (first) |" in shown.stdout
     assert "present" not in shown.stdout + shown.stderr
-    rows[1] = None
-    assert "1 of 2 choices are scored" in fss("beta=0.1,0.3", "--dry-run").stderr
 
 
 def test_a_value_that_was_not_compared_with_the_present_one_is_not_applied(fss):
